@@ -136,6 +136,9 @@ pub enum Refusal {
     /// The commit names another draw, or the reveal another commit.
     #[error("the statement does not build on the one that counts")]
     OtherBasis,
+    /// A part of the execution is over its limit, so no agreement could hold it.
+    #[error("the result, the fault or the engine's name is over its limit")]
+    TooLarge,
     /// The worker has said something else at this place; that is evidence against it.
     #[error("contradicts the worker's earlier statement; both are kept as evidence")]
     Contradiction,

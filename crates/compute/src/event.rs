@@ -21,6 +21,8 @@ pub enum RelayEvent {
         attempt: Attempt,
         /// The round that decided it.
         round: Round,
+        /// Of how many workers it was made.
+        population: u64,
         /// The answers of those who were drawn.
         drawn: Vec<Signed<Draw>>,
     },
@@ -44,6 +46,8 @@ pub struct StoredRequest {
 /// An attempt as it was stored.
 #[derive(Debug, Clone, Default)]
 pub struct StoredAttempt {
+    /// Of how many workers the draw was made; 0 while it had not ended.
+    pub population: u64,
     /// The answers of those who were drawn; empty while the draw had not ended.
     pub drawn: Vec<Signed<Draw>>,
     /// The commits that have receipts.

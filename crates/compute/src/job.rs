@@ -18,6 +18,7 @@ pub(crate) enum Phase {
     /// Those drawn run the script.
     Committing {
         round: Round,
+        population: u64,
         drawn: BTreeMap<NodeId, Signed<Draw>>,
         commits: BTreeMap<NodeId, Signed<Commit>>,
         closes: Millis,
@@ -130,11 +131,14 @@ impl Job {
         if body.commit != commit.hash() {
             return Taken::Refused(Refusal::OtherBasis);
         }
-        if body.execution.commitment(&body.salt) != commit.body.commitment {
+        if body.execution.commitment(&commit.body.draw, &body.salt) != commit.body.commitment {
             let first = commit.bytes().clone();
             faulty.insert(reveal.signer, reveal.clone());
             let complete = reveals.len() + faulty.len() == commits.len();
             return Taken::Contradicts { first, complete };
+        }
+        if !body.execution.is_within_limits() {
+            return Taken::Refused(Refusal::TooLarge);
         }
         reveals.insert(reveal.signer, reveal.clone());
         Taken::New { complete: reveals.len() + faulty.len() == commits.len() }

@@ -7,7 +7,7 @@ use std::{
 
 use wire::{
     Attempt, Body, Millis, NetworkId, NodeId, NodeKey, RequestId, Round, Signed, StatementHash,
-    agreement::{Verdict, decide},
+    agreement::{Verdict, decide, required_votes},
     compute::{
         Agreement, Commit, Draw, Execution, Failure, FailureReason, Receipt, Received, Request,
         Reveal, Tally,
@@ -71,8 +71,8 @@ impl Relay {
         match event {
             RelayEvent::Submit(request) => self.submit(request, now),
             RelayEvent::Restore(stored) => self.restore(stored, now),
-            RelayEvent::Drawn { request, attempt, round, drawn } => {
-                self.drawn(request, attempt, round, drawn, now);
+            RelayEvent::Drawn { request, attempt, round, population, drawn } => {
+                self.drawn(request, attempt, (round, population), drawn, now);
             }
             RelayEvent::Commit(commit) => self.commit(&commit, now),
             RelayEvent::Reveal(reveal) => self.reveal(&reveal, now),
@@ -171,7 +171,8 @@ impl Relay {
             (Some(tally), _) => {
                 let reveals =
                     last.reveals.into_iter().map(|reveal| (reveal.signer, reveal)).collect();
-                let enough = commits.len() >= usize::from(request.quorum);
+                let required = required_votes(&request, attempt, tally.body.population);
+                let enough = commits.len() >= required;
                 let window_ms = if enough { self.limits.reveal_window_ms } else { 0 };
                 let (faulty, closes) = (BTreeMap::new(), now.plus(window_ms));
                 self.effects.push_back(RelayEffect::Tallied(tally.clone()));
@@ -181,7 +182,7 @@ impl Relay {
                 let round = first.body.round;
                 let drawn = last.drawn.into_iter().map(|draw| (draw.signer, draw)).collect();
                 let closes = now.plus(self.limits.commit_window_ms);
-                Phase::Committing { round, drawn, commits, closes }
+                Phase::Committing { round, population: last.population, drawn, commits, closes }
             }
             (None, None) => {
                 let tally_before = attempts.last().and_then(|before| before.tally.as_ref());
@@ -212,7 +213,7 @@ impl Relay {
         &mut self,
         id: RequestId,
         attempt: Attempt,
-        round: Round,
+        (round, population): (Round, u64),
         drawn: Vec<Signed<Draw>>,
         now: Millis,
     ) {
@@ -228,8 +229,9 @@ impl Relay {
             self.effects.push_back(persist(id, attempt, draw, false));
         }
         let drawn: BTreeMap<_, _> = drawn.into_iter().map(|draw| (draw.signer, draw)).collect();
-        let enough = drawn.len() >= usize::from(job.request.quorum);
-        job.phase = Phase::Committing { round, drawn, commits: BTreeMap::new(), closes };
+        let enough = drawn.len() >= required_votes(&job.request, attempt, population);
+        job.phase =
+            Phase::Committing { round, population, drawn, commits: BTreeMap::new(), closes };
         if !enough {
             for commit in early.into_values() {
                 let statement = commit.hash();
@@ -321,7 +323,7 @@ impl Relay {
         let reveal_closes = now.plus(self.limits.reveal_window_ms);
         let job = self.jobs.get_mut(&id).expect("the caller looked it up");
         let attempt = job.attempt;
-        let Phase::Committing { round, drawn, commits, .. } = &mut job.phase else {
+        let Phase::Committing { round, population, drawn, commits, .. } = &mut job.phase else {
             unreachable!("commits close once");
         };
         let commits = std::mem::take(commits);
@@ -329,11 +331,12 @@ impl Relay {
             request: id,
             attempt,
             round: *round,
+            population: *population,
             drawn: sorted_hashes(drawn.values()),
             commits: sorted_hashes(commits.values()),
         };
         let count = commits.len();
-        let enough = count >= usize::from(job.request.quorum);
+        let enough = count >= required_votes(&job.request, attempt, *population);
         let tally = Signed::sign(self.network, &*self.key, body);
         job.phase = Phase::Revealing {
             tally: tally.clone(),
@@ -356,9 +359,10 @@ impl Relay {
         let Phase::Revealing { tally, commits, reveals, .. } = &job.phase else {
             unreachable!("only reveals conclude");
         };
+        let required = required_votes(&job.request, job.attempt, tally.body.population);
         let (attempt, tally) = (job.attempt, tally.hash());
         let executions = reveals.values().map(|reveal| &reveal.body.execution);
-        let reason = match decide(executions, commits.len(), job.request.quorum) {
+        let reason = match decide(executions, commits.len(), required) {
             Verdict::Agreed(execution) => {
                 let agreement = agreement(id, attempt, tally, execution, commits, reveals);
                 let ending = Ending::Agreed(self.sign(agreement));

@@ -299,7 +299,7 @@ impl Worker {
             return;
         };
         let salt = self.salt(&place);
-        let commitment = execution.commitment(&salt);
+        let commitment = execution.commitment(&draw.hash(), &salt);
         let commit = self.sign(Commit { request, attempt, draw: draw.hash(), commitment });
         let reveal = self.sign(Reveal { request, attempt, commit: commit.hash(), salt, execution });
         let (relay, deadline) = (task.relay, task.deadline);

@@ -23,6 +23,7 @@ use proptest::{collection::vec, prelude::*, test_runner::TestCaseResult};
 use wire::{
     Attempt, Body, CodeHash, Millis, NetworkId, NodeId, NodeKey, Nonce, RequestId, Round, Seed,
     Signed, StatementHash,
+    agreement::required_votes,
     compute::{
         Agreement, Commit, Draw, Execution, Outcome, Receipt, Received, Request, Reveal, Tally,
         Threshold, script_seed, verify_draw,
@@ -471,12 +472,13 @@ impl Model {
     fn conclude_draw(&mut self, place: Place, crash: Crash) {
         let (request, attempt) = place;
         let open = self.relay.draws.remove(&place).expect("an open draw");
-        let threshold = Threshold::of(open.committee, attempt, self.workers.len() as u64);
+        let population = self.workers.len() as u64;
+        let threshold = Threshold::of(open.committee, attempt, population);
         let is_drawn = |draw: &Signed<Draw>| {
             let key = self.workers[self.worker_index(&draw.signer)].key.vrf_public();
             let seed = seed_of(open.opener);
             let proof = &draw.body.proof;
-            let output = verify_draw(&NETWORK, &key, &request, attempt, &seed, proof);
+            let output = verify_draw(&NETWORK, &draw.signer, &key, &request, attempt, &seed, proof);
             threshold.admits(&output.expect("nobody forges proofs here"))
         };
         let drawn: Vec<_> = open.answers.into_values().filter(is_drawn).collect();
@@ -485,7 +487,7 @@ impl Model {
             let workers = drawn.iter().map(|draw| draw.signer).collect();
             healed.insert(place, (self.now, workers));
         }
-        let event = RelayEvent::Drawn { request, attempt, round, drawn };
+        let event = RelayEvent::Drawn { request, attempt, round, population, drawn };
         self.tell_relay(event, crash);
     }
 
@@ -641,6 +643,7 @@ impl Model {
                 assert_eq!(*own, *signer == self.relay.key.id());
                 let life = self.relay.store.get_mut(request).expect("stored before");
                 let stored = life.attempts.entry(*attempt).or_default();
+                stored.population = self.workers.len() as u64;
                 match *kind {
                     Draw::KIND => push(&mut stored.drawn, open(bytes)),
                     Commit::KIND => push(&mut stored.commits, open(bytes)),
@@ -768,7 +771,10 @@ impl Model {
         let worker = &self.workers[index];
         let place = (commit.body.request, commit.body.attempt);
         let salt = &worker.store[&place].reveal.body.salt;
-        let body = Commit { commitment: says("lie").commitment(salt), ..commit.body.clone() };
+        let body = Commit {
+            commitment: says("lie").commitment(&commit.body.draw, salt),
+            ..commit.body.clone()
+        };
         Signed::sign(NETWORK, &*worker.key, body)
     }
 
@@ -903,12 +909,14 @@ fn an_agreement_has_a_majority(model: &Model) -> TestCaseResult {
                     prop_assert!(counted.contains(&body.commit));
                     let commit = &model.history.commits[&body.commit];
                     prop_assert_eq!(commit.signer, reveal.signer);
-                    let opens = body.execution.commitment(&body.salt);
+                    let opens = body.execution.commitment(&commit.body.draw, &body.salt);
                     prop_assert_eq!(opens, commit.body.commitment);
                     prop_assert_eq!(body.execution == *execution, agrees);
                 }
             }
-            prop_assert!(agreeing.len() >= usize::from(life.request.quorum));
+            let population = model.workers.len() as u64;
+            let required = required_votes(&life.request, *attempt, population);
+            prop_assert!(agreeing.len() >= required);
             prop_assert!(2 * agreeing.len() > counted.len());
             let committed: BTreeSet<_> =
                 counted.iter().map(|hash| model.history.commits[hash].signer).collect();
@@ -996,7 +1004,7 @@ fn only_the_guilty_are_accused(model: &Model) -> TestCaseResult {
             ([Some(commit), None], [None, Some(reveal)]) => {
                 prop_assert_eq!([commit.signer, reveal.signer], [*worker; 2]);
                 prop_assert_eq!(reveal.body.commit, commit.hash());
-                let opens = reveal.body.execution.commitment(&reveal.body.salt);
+                let opens = reveal.body.execution.commitment(&commit.body.draw, &reveal.body.salt);
                 prop_assert_ne!(opens, commit.body.commitment);
             }
             other => prop_assert!(false, "no evidence: {other:?}"),
@@ -1038,7 +1046,8 @@ fn honest_majorities_agree(model: &Model) -> TestCaseResult {
         let life = &model.relay.store[id];
         let is_honest = |worker: &&NodeId| model.conduct_of(worker) == Conduct::Honest;
         let honest = drawn.iter().filter(is_honest).count();
-        let enough = honest >= usize::from(life.request.quorum) && 2 * honest > drawn.len();
+        let required = required_votes(&life.request, *attempt, model.workers.len() as u64);
+        let enough = honest >= required && 2 * honest > drawn.len();
         let in_time = life.request.deadline > at.plus(windows_ms);
         if enough && in_time {
             let Some(Ending::Agreed(agreement)) = life.endings.first() else {

@@ -74,7 +74,8 @@ impl Bench {
             request,
             attempt: Attempt(0),
             draw: self.draw(worker, request, Attempt(0)).hash(),
-            commitment: says(value).commitment(&SALT),
+            commitment: says(value)
+                .commitment(&self.draw(worker, request, Attempt(0)).hash(), &SALT),
         };
         Signed::sign(NETWORK, &self.workers[worker], commit)
     }
@@ -101,7 +102,7 @@ impl Bench {
     fn drawn(&mut self, request: RequestId, count: usize) -> Vec<RelayEffect> {
         let attempt = Attempt(0);
         let drawn = (0..count).map(|worker| self.draw(worker, request, attempt)).collect();
-        self.tell(RelayEvent::Drawn { request, attempt, round: Round(3), drawn })
+        self.tell(RelayEvent::Drawn { request, attempt, round: Round(3), population: 3, drawn })
     }
 
     fn commits(&mut self, worker: usize, request: RequestId, value: &str) -> Vec<RelayEffect> {
@@ -487,6 +488,7 @@ fn the_failure_names_the_disagreement() {
         request: id,
         attempt: Attempt(1),
         round: Round(4),
+        population: 3,
         drawn: Vec::new(),
     });
     let [Ending::Failed(failure)] = &endings(&effects)[..] else {

@@ -57,7 +57,7 @@ fn said() -> Said {
         let worker = NodeKey::from_secret([number; 32]);
         let draw = Draw { request, attempt, round: Round(3), proof: VrfProof([0; 80]) };
         let draw = Signed::sign(NETWORK, &worker, draw);
-        let commitment = execution.commitment(&SALT);
+        let commitment = execution.commitment(&draw.hash(), &SALT);
         let commit = Commit { request, attempt, draw: draw.hash(), commitment };
         let commit = Signed::sign(NETWORK, &worker, commit);
         let execution = execution.clone();
@@ -70,6 +70,7 @@ fn said() -> Said {
         request,
         attempt,
         round: Round(3),
+        population: 3,
         drawn: sorted_hashes(&draws),
         commits: sorted_hashes(&commits),
     };
@@ -130,6 +131,7 @@ fn while_drawing_the_draw_is_opened_again_by_the_same_statement() {
 fn a_later_draw_is_opened_again_by_the_tally_before_it() {
     let said = said();
     let first = StoredAttempt {
+        population: 3,
         drawn: said.draws.clone(),
         tally: Some(said.tally.clone()),
         ..StoredAttempt::default()
@@ -142,6 +144,7 @@ fn a_later_draw_is_opened_again_by_the_tally_before_it() {
 fn while_committing_the_stored_commits_count() {
     let said = said();
     let attempt = StoredAttempt {
+        population: 3,
         drawn: said.draws.clone(),
         commits: said.commits[..2].to_vec(),
         ..StoredAttempt::default()
@@ -163,6 +166,7 @@ fn while_committing_the_stored_commits_count() {
 fn while_revealing_the_tally_is_told_again_and_the_stored_reveals_count() {
     let said = said();
     let attempt = StoredAttempt {
+        population: 3,
         drawn: said.draws.clone(),
         commits: said.commits.clone(),
         tally: Some(said.tally.clone()),
@@ -184,6 +188,7 @@ fn while_revealing_the_tally_is_told_again_and_the_stored_reveals_count() {
 fn what_is_complete_goes_on_at_once() {
     let said = said();
     let attempt = StoredAttempt {
+        population: 3,
         drawn: said.draws.clone(),
         commits: said.commits.clone(),
         tally: Some(said.tally.clone()),
@@ -202,6 +207,7 @@ fn a_tally_of_too_few_opens_the_next_draw() {
     let tally = Tally { commits: vec![said.commits[0].hash()], ..said.tally.body.clone() };
     let tally = Signed::sign(NETWORK, &*key(), tally);
     let attempt = StoredAttempt {
+        population: 3,
         drawn: said.draws.clone(),
         commits: said.commits[..1].to_vec(),
         tally: Some(tally.clone()),

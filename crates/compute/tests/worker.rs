@@ -96,6 +96,7 @@ fn tally(by: &NodeKey, commits: &[StatementHash]) -> Signed<Tally> {
         request: request().id(),
         attempt: ATTEMPT,
         round: Round(3),
+        population: 3,
         drawn: Vec::new(),
         commits: commits.to_vec(),
     };

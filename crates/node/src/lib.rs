@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `serve.rs` | [`Node`]: starting, serving and stopping all of it |
+//! | `serve.rs`, `build.rs` | [`Node`]: putting together, serving and stopping all of it |
 //! | `config.rs`, `files.rs` | configuration; keys and the network file |
 //! | `members.rs`, `sync.rs` | who belongs to the network, which settings hold |
 //! | `peers.rs` | clients for the other nodes |
@@ -19,6 +19,7 @@
 #[cfg(feature = "adversary")]
 pub mod adversary;
 mod beacon;
+mod build;
 pub mod config;
 mod desk;
 mod evidence;

@@ -266,9 +266,16 @@ impl Drawn {
         } else {
             let (admission, _) = open.roster.member(&worker).ok_or(DrawRefusal::NotOnRoster)?;
             let key = &admission.body.vrf;
-            let output =
-                verify_draw(&self.network, key, &request, attempt, &open.seed, &body.proof)
-                    .map_err(|_| DrawRefusal::Proof)?;
+            let output = verify_draw(
+                &self.network,
+                &worker,
+                key,
+                &request,
+                attempt,
+                &open.seed,
+                &body.proof,
+            )
+            .map_err(|_| DrawRefusal::Proof)?;
             let drawn = open.threshold.admits(&output);
             open.answers.insert(worker, (draw, drawn));
             drawn

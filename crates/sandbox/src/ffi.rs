@@ -4,6 +4,7 @@
 //! V8 runs each context on a thread of its own and answers through one callback; [`Context`] waits for that answer, one call at
 //! a time. Values are never freed: a context lives for one job, and its process ends with it.
 
+use crate::engine::V8_VERSION;
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -37,6 +38,10 @@ struct Functions {
     hard_memory_limit_reached: unsafe extern "C" fn(u64) -> bool,
 }
 
+/// One thread only, so that fork is sound; fixed hashes and stack, so that runs are equal; no WebAssembly memory and no Temporal
+/// (a second clock), should a script find a way past the prelude.
+const V8_FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=7 --stack-size=800 --wasm-max-mem-pages=256 --no-harmony-temporal";
+
 /// The loaded and initialised engine.
 pub struct Engine {
     functions: Functions,
@@ -55,6 +60,19 @@ pub enum LoadError {
 }
 
 impl Engine {
+    /// Loads the engine with the flags that every host uses, and checks that it is the pinned one.
+    pub(crate) fn load_pinned(library: &Path, icu: Option<&Path>) -> Result<Self, String> {
+        let engine =
+            Self::load(library, icu, V8_FLAGS).map_err(|error| crate::child::chain(&error))?;
+        if engine.v8_version() != V8_VERSION {
+            return Err(format!(
+                "the engine says it is V8 {}, not {V8_VERSION}",
+                engine.v8_version()
+            ));
+        }
+        Ok(engine)
+    }
+
     /// Loads the library and starts V8 with `flags`. At most once per process; the caller has no other threads.
     pub fn load(library: &Path, icu: Option<&Path>, flags: &str) -> Result<Self, LoadError> {
         let icu = CString::new(icu.map_or(&b""[..], |path| path.as_os_str().as_bytes()))?;

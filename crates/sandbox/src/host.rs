@@ -7,12 +7,13 @@
 //! - When the node's end of the socket closes, or the host dies, no child survives (closed socket, then parent-death signal).
 
 use crate::child;
-use crate::engine::{EngineId, V8_VERSION};
+use crate::engine::EngineId;
 use crate::ffi::Engine;
 use crate::frame::{self, FromChild, FromHost, MAX_FRAME_BYTES, Request};
 use crate::jail::Jail;
-use crate::job::{Fault, FaultKind, Outcome};
-use crate::unix::{self, Ended, Fork, Received};
+use crate::job::{Fault, Outcome};
+use crate::post_mortem::post_mortem;
+use crate::unix::{self, Fork, Received};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -24,10 +25,6 @@ use std::time::{Duration, Instant};
 pub(crate) const LIBRARY_VARIABLE: &str = "QUORATE_SANDBOX_LIBRARY";
 pub(crate) const ICU_VARIABLE: &str = "QUORATE_SANDBOX_ICU";
 pub(crate) const READY_VARIABLE: &str = "QUORATE_SANDBOX_READY";
-
-/// One thread only, so that fork is sound; fixed hashes and stack, so that runs are equal; no WebAssembly memory and no Temporal
-/// (a second clock), should a script find a way past the prelude.
-const V8_FLAGS: &str = "--single-threaded --random-seed=42 --hash-seed=7 --stack-size=800 --wasm-max-mem-pages=256 --no-harmony-temporal";
 
 /// What V8 and the C library see as environment: one time zone, one language.
 const ENVIRONMENT: &[(&str, &str)] =
@@ -151,7 +148,7 @@ impl Host {
         unix::replace_environment(ENVIRONMENT);
         let load = |library: Option<PathBuf>| -> Result<(Engine, Jail, OwnedFd), String> {
             let library = library.ok_or("the host was started without an engine")?;
-            let engine = load_engine(&library, icu.as_deref())?;
+            let engine = Engine::load_pinned(&library, icu.as_deref())?;
             let jail = Jail::compile().map_err(|error| child::chain(&error))?;
             let signals = unix::child_signals().map_err(|error| child::chain(&error))?;
             Ok((engine, jail, signals))
@@ -500,41 +497,10 @@ impl Host {
     }
 }
 
-fn load_engine(library: &Path, icu: Option<&Path>) -> Result<Engine, String> {
-    let engine = Engine::load(library, icu, V8_FLAGS).map_err(|error| child::chain(&error))?;
-    if engine.v8_version() != V8_VERSION {
-        return Err(format!("the engine says it is V8 {}, not {V8_VERSION}", engine.v8_version()));
-    }
-    Ok(engine)
-}
-
 /// Gives a job to a ready child, with its memory limit. The limit counts from what an idle child has: V8 reserves 512 MiB of
 /// writable address space for compiled code, which is counted but not used.
 fn give(child: &Child, request: &Request) -> std::io::Result<()> {
     let allowed = (u64::from(request.job.limits.memory_mib) << 20) + MEMORY_SLACK_BYTES;
     unix::limit_data_of(child.process, unix::data_bytes_of(child.process)? + allowed)?;
     unix::send_all(&child.socket, &request.encode())
-}
-
-/// Why a child died that nobody killed. Signals alone do not tell: V8 ends itself by a trap when memory is refused, and also when
-/// it finds itself broken. What it says before tells them apart; a peak near the limit does where it had no memory left to speak.
-fn post_mortem(ended: &Ended, last_words: &str, memory_mib: u32) -> Fault {
-    let spoke_of_memory = ["out of memory", "bad_alloc", "OOM", "allocation failed"]
-        .iter()
-        .any(|words| last_words.contains(words));
-    let near_limit = ended.peak_bytes >= u64::from(memory_mib) << 20;
-    match ended.signal {
-        _ if spoke_of_memory => Fault::memory_limit(memory_mib),
-        // The kernel's own killer: the host's SIGKILL comes only after the socket closed, when the cause of death is set.
-        Some(libc::SIGKILL) => Fault::memory_limit(memory_mib),
-        Some(libc::SIGTRAP | libc::SIGABRT | libc::SIGILL | libc::SIGSEGV | libc::SIGBUS)
-            if near_limit =>
-        {
-            Fault::memory_limit(memory_mib)
-        }
-        Some(libc::SIGSYS) => {
-            Fault::new(FaultKind::Crashed, "the script's process tried what the jail forbids")
-        }
-        _ => Fault::new(FaultKind::Crashed, "the script's process died"),
-    }
 }

@@ -27,6 +27,7 @@ mod ffi;
 mod frame;
 mod host;
 mod jail;
+mod post_mortem;
 mod unix;
 
 pub use client::{JailReport, Sandbox, SandboxConfig, SandboxError};

@@ -34,6 +34,8 @@ pub enum Rule {
     OmittedCommit,
     /// An agreement without a reveal that has a receipt. Statements: reveal, receipt, agreement.
     OmittedReveal,
+    /// An agreement and a failure for one request. Statements: agreement, failure.
+    TwoEndings,
     /// Two checkpoints of one log with one size and two roots. Notes: the two.
     TwoHistories,
 }
@@ -46,6 +48,7 @@ impl Rule {
             Self::FalseReveal => "reveals what it committed to",
             Self::OmittedCommit => "counts every commit that it gave a receipt for",
             Self::OmittedReveal => "counts every reveal that it gave a receipt for",
+            Self::TwoEndings => "ends a request once",
             Self::TwoHistories => "has one history in its log",
         }
     }
@@ -200,6 +203,9 @@ fn judge(
         (Rule::OmittedReveal, [reveal, receipt, agreement]) => {
             omitted_reveal(network, accused, reveal, receipt, agreement)
         }
+        (Rule::TwoEndings, [agreement, failure]) => {
+            two_endings(network, accused, agreement, failure)
+        }
         (Rule::TwoHistories, [first, second]) => two_histories(network, accused, first, second),
         _ => Err(EvidenceError::ProvesNothing("another number of statements than the rule takes")),
     }
@@ -257,7 +263,8 @@ fn false_reveal(
     let reveal = Signed::<Reveal>::open(network, reveal)?;
     proves(commit.signer == *accused && reveal.signer == *accused, NOT_THE_ACCUSED)?;
     proves(reveal.body.commit == commit.hash(), "the reveal names another commit")?;
-    let opens = reveal.body.execution.commitment(&reveal.body.salt) == commit.body.commitment;
+    let opens = reveal.body.execution.commitment(&commit.body.draw, &reveal.body.salt)
+        == commit.body.commitment;
     proves(!opens, "the reveal opens the commitment")?;
     Ok(format!("its reveal {} does not open its commit {}", reveal.hash(), commit.hash()))
 }
@@ -313,6 +320,20 @@ fn omitted_reveal(
         reveal.hash(),
         agreement.hash()
     ))
+}
+
+fn two_endings(
+    network: &NetworkId,
+    accused: &NodeId,
+    agreement: &[u8],
+    failure: &[u8],
+) -> Result<String, EvidenceError> {
+    let agreement = Signed::<Agreement>::open(network, agreement)?;
+    let failure = Signed::<Failure>::open(network, failure)?;
+    proves(agreement.signer == *accused && failure.signer == *accused, NOT_THE_ACCUSED)?;
+    let same = agreement.body.request == failure.body.request;
+    proves(same, "the statements are about different requests")?;
+    Ok(format!("ended request {} both agreed and failed", failure.body.request))
 }
 
 fn two_histories(

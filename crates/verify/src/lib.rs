@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `draw.rs` | that a draw was decided by the one right round |
 //! | `certificate.rs` | the certificate of a compute result: reading, checking |
+//! | `votes.rs` | what the drawn workers said, and whether they agree |
 //! | `record.rs` | the parts of a certificate, and its one rendering as JSON |
 //! | `evidence.rs` | statements that cannot all be honest, and the verdict over them |
 
@@ -14,6 +15,7 @@ pub mod certificate;
 pub mod draw;
 pub mod evidence;
 pub mod record;
+mod votes;
 
 pub use certificate::{Certificate, CertificateError};
 pub use evidence::{Evidence, EvidenceError, Rule, Verdict};

@@ -9,7 +9,9 @@ mod draw;
 mod request;
 mod vote;
 
-pub use draw::{Draw, DrawOpening, Offer, Threshold, prove_draw, script_seed, verify_draw};
+pub use draw::{
+    Draw, DrawOpening, Offer, Threshold, expected_committee, prove_draw, script_seed, verify_draw,
+};
 pub use request::{Received, Request, RequestError};
 pub use vote::{
     Agreement, Commit, Execution, Failure, FailureReason, Fault, Outcome, Receipt, Reveal, Tally,
@@ -28,6 +30,13 @@ pub const MAX_RESULT_BYTES: usize = 48 * 1024;
 pub const MAX_FAULT_BYTES: usize = 1_024;
 /// The largest committee: what a relay can collect and a statement can list.
 pub const MAX_COMMITTEE: u16 = 128;
+/// The largest committee to which further attempts widen the draw: a tally lists the draws and
+/// commits of all, and chance may add some, in one statement.
+pub const MAX_EXPECTED: u64 = 256;
+/// The longest name of an engine, in bytes.
+pub const MAX_ENGINE_BYTES: usize = 128;
+/// The longest word of a fault, in bytes.
+pub const MAX_FAULT_KIND_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -66,8 +66,8 @@ fn made(world: &World) -> Vectors {
     put("request-id", id.to_string());
     put("execution/value", hex::encode(encoding::to_bytes(&world.value)));
     put("execution/fault", hex::encode(encoding::to_bytes(&world.fault)));
-    put("commitment/value", world.value.commitment(&world.salt).to_string());
-    put("commitment/fault", world.fault.commitment(&world.salt).to_string());
+    put("commitment/value", world.value.commitment(&world.draw.hash(), &world.salt).to_string());
+    put("commitment/fault", world.fault.commitment(&world.draw.hash(), &world.salt).to_string());
     put("script-seed", hex::encode(script_seed(&id, Attempt(1), seed)));
     put("offer", hex::encode(encoding::to_bytes(&world.offer)));
     put("credential", world.credential.clone());
@@ -187,7 +187,7 @@ fn records_are_read_back() {
         let bytes = stored_bytes(&format!("execution/{name}"));
         let execution: wire::compute::Execution =
             encoding::from_bytes("an execution", &bytes).expect(name);
-        let commitment = execution.commitment(&world.salt).to_string();
+        let commitment = execution.commitment(&world.draw.hash(), &world.salt).to_string();
         assert_eq!(commitment, stored[&format!("commitment/{name}")]);
     }
     let leaf: SeenHead =
@@ -202,7 +202,8 @@ fn the_worlds_proofs_verify() {
     let (network, draw) = (&world.network, &world.draw.body);
     let seed = &world.round.body.seed;
     let key = world.worker.vrf_public();
-    verify_draw(network, &key, &draw.request, draw.attempt, seed, &draw.proof).expect("drawn");
+    verify_draw(network, &world.draw.signer, &key, &draw.request, draw.attempt, seed, &draw.proof)
+        .expect("drawn");
     let rounds = [
         (world.genesis.seed(), &world.previous_round.body),
         (world.previous_round.body.seed, &world.round.body),

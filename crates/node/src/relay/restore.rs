@@ -1,5 +1,6 @@
 //! Open requests as they were stored, in the form that the machine takes up again.
 
+use super::stories::read_facts;
 use compute::{StoredAttempt, StoredRequest};
 use store::{OpenRequest, StoreError};
 use wire::{
@@ -37,6 +38,12 @@ pub(crate) fn restore(
             _ => Ok(()),
         };
         read.map_err(|error| damaged(error.to_string()))?;
+    }
+    for attempt in &mut attempts {
+        if let Some(draw) = attempt.drawn.first() {
+            let facts = read_facts(reader, draw.body.round)?;
+            attempt.population = facts.map_or(0, |facts| facts.population);
+        }
     }
     Ok(StoredRequest { request, received, attempts })
 }

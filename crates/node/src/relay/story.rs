@@ -11,6 +11,7 @@ use api::{
 };
 use wire::{
     Attempt, Millis, NodeId, Round, Signed, StatementHash,
+    agreement::required_votes,
     compute::{
         Agreement, Commit, Draw, Execution, Failure, FailureReason, Outcome, Request, Reveal, Tally,
     },
@@ -37,6 +38,7 @@ pub(crate) enum Told {
 /// A request's story so far.
 #[derive(Debug)]
 pub(crate) struct Story {
+    request: Request,
     pub view: RequestView,
     pub events: Vec<RequestEvent>,
     /// Who said what in the last attempt.
@@ -81,6 +83,7 @@ impl Story {
             quorum: request.quorum,
         };
         Self {
+            request: request.clone(),
             view,
             events: vec![event],
             reveals: BTreeMap::new(),
@@ -162,16 +165,17 @@ impl Story {
     }
 
     fn why_not_enough(&self, attempt: &AttemptView) -> String {
-        let quorum = self.view.quorum;
+        let population = attempt.population.unwrap_or(0);
+        let required = required_votes(&self.request, attempt.attempt, population);
         let counts = [
             (attempt.drawn.len(), "were drawn"),
             (attempt.committed.len(), "committed in time"),
             (attempt.revealed.len(), "revealed in time"),
         ];
-        let few = counts.into_iter().find(|(count, _)| *count < usize::from(quorum));
+        let few = counts.into_iter().find(|(count, _)| *count < required);
         match few {
-            Some((count, what)) => format!("{count} workers {what}, and the quorum is {quorum}"),
-            None => format!("no {quorum} of those drawn, and no majority of them, said the same"),
+            Some((count, what)) => format!("{count} workers {what}, and it takes {required}"),
+            None => format!("no {required} of those drawn, and no majority of them, said the same"),
         }
     }
 

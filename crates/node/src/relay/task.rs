@@ -296,8 +296,9 @@ impl RelayTask {
                     DrawnEffect::Refused { statement, refusal } => {
                         batch.replies.push((statement, Err(Declined::Draw(refusal))));
                     }
-                    DrawnEffect::Concluded { request, attempt, round, drawn, .. } => {
-                        let event = RelayEvent::Drawn { request, attempt, round, drawn };
+                    DrawnEffect::Concluded { request, attempt, round, population, drawn } => {
+                        let event =
+                            RelayEvent::Drawn { request, attempt, round, population, drawn };
                         self.relay.handle(event, now());
                     }
                 }

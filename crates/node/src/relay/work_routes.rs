@@ -108,6 +108,7 @@ fn declined(declined: Declined) -> Failure {
                 Refusal::NotCounted => Code::Forbidden,
                 Refusal::Busy(_) => Code::TooManyRequests,
                 Refusal::DeadlinePassed => Code::DeadlinePassed,
+                Refusal::TooLarge => Code::BodyTooLarge,
                 Refusal::TooEarly | Refusal::OtherBasis | Refusal::Contradiction => Code::Conflict,
             };
             (code, refusal.to_string())

@@ -2,6 +2,7 @@
 //! relay's key and less than a quorum of workers' keys gets none accepted for a draw or a value that
 //! is not so.
 
+mod accomplices;
 mod attempts;
 mod drawn;
 mod file;

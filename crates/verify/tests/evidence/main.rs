@@ -70,7 +70,7 @@ fn commit_to(node: &Node, attempt: Attempt, value: &str) -> Signed<Commit> {
         request: REQUEST,
         attempt,
         draw: StatementHash([4; 32]),
-        commitment: says(value).commitment(&Salt([5; 32])),
+        commitment: says(value).commitment(&StatementHash([4; 32]), &Salt([5; 32])),
     })
 }
 
@@ -89,7 +89,14 @@ fn receipt_for(node: &Node, attempt: Attempt, statement: StatementHash) -> Signe
 }
 
 fn tally_with(node: &Node, attempt: Attempt, commits: Vec<StatementHash>) -> Signed<Tally> {
-    node.sign(Tally { request: REQUEST, attempt, round: Round(4), drawn: Vec::new(), commits })
+    node.sign(Tally {
+        request: REQUEST,
+        attempt,
+        round: Round(4),
+        population: 5,
+        drawn: Vec::new(),
+        commits,
+    })
 }
 
 fn agreement_with(

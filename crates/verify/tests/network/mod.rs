@@ -377,7 +377,7 @@ pub fn vote_for(node: &Node, parts: &mut WorkerParts, execution: &Execution) {
         request,
         attempt,
         draw: parts.draw.hash(),
-        commitment: execution.commitment(&salt),
+        commitment: execution.commitment(&parts.draw.hash(), &salt),
     });
     parts.reveal = Some(node.sign(Reveal {
         request,
@@ -408,6 +408,7 @@ pub fn tally(
         request: request.id(),
         attempt,
         round,
+        population: world.workers.len() as u64,
         drawn: sorted(workers.iter().map(|worker| worker.draw.hash())),
         commits: sorted(commits.map(Signed::hash)),
     })

@@ -2,11 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::Request;
+use super::{MAX_EXPECTED, Request};
 use crate::{
-    encoding,
     id::{Attempt, NetworkId, NodeId, RequestId, Round, Seed, VrfProof, VrfPublicKey},
-    key::NodeKey,
+    key::{NodeKey, StatementSigner as _},
     merkle::InclusionProof,
     network::tagged_hash,
     round::SeenHead,
@@ -18,6 +17,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Threshold(pub u128);
 
+/// How many of `population` workers an attempt draws on average: the request's committee, doubled
+/// with each further attempt, up to everybody or [`MAX_EXPECTED`].
+pub fn expected_committee(committee: u16, attempt: Attempt, population: u64) -> u64 {
+    (u64::from(committee) << attempt.0.min(32)).min(MAX_EXPECTED).min(population)
+}
+
 impl Threshold {
     /// Everybody is drawn.
     pub const ALL: Self = Self(1 << 64);
@@ -28,11 +33,11 @@ impl Threshold {
     /// Each worker is drawn by itself with chance `expected / population`, so the size of the
     /// committee is binomial, as in Algorand's sortition with one vote per worker.
     pub fn of(committee: u16, attempt: Attempt, population: u64) -> Self {
-        let expected = u128::from(committee) << attempt.0.min(32);
-        if expected >= u128::from(population) {
+        let expected = expected_committee(committee, attempt, population);
+        if expected >= population {
             return Self::ALL;
         }
-        Self((expected << 64) / u128::from(population))
+        Self((u128::from(expected) << 64) / u128::from(population))
     }
 
     /// Whether a number is drawn.
@@ -53,7 +58,7 @@ pub struct Draw {
     /// The round whose seed decides.
     #[n(2)]
     pub round: Round,
-    /// The VRF proof over request, attempt and seed.
+    /// The VRF proof over worker, request, attempt and seed.
     #[n(3)]
     pub proof: VrfProof,
 }
@@ -61,14 +66,24 @@ pub struct Draw {
 impl Body for Draw {
     const KIND: &'static str = "draw";
     type Signer = NodeId;
+    /// None: the answer depends on the seed, which it does not name, so a beacon that showed two
+    /// seeds for one round would make an honest worker sign two.
     fn position(&self) -> Option<Vec<u8>> {
-        Some(encoding::to_bytes(&(self.request, self.attempt, self.round)))
+        None
     }
 }
 
-fn draw_input(network: &NetworkId, request: &RequestId, attempt: Attempt, seed: &Seed) -> Vec<u8> {
+fn draw_input(
+    network: &NetworkId,
+    worker: &NodeId,
+    request: &RequestId,
+    attempt: Attempt,
+    seed: &Seed,
+) -> Vec<u8> {
     let mut input = b"quorate/v1/draw\n".to_vec();
     input.extend_from_slice(&network.0);
+    // Two nodes with one VRF key are drawn apart.
+    input.extend_from_slice(&worker.0);
     input.extend_from_slice(&request.0);
     input.extend_from_slice(&attempt.0.to_be_bytes());
     input.extend_from_slice(&seed.0);
@@ -83,19 +98,20 @@ pub fn prove_draw(
     attempt: Attempt,
     seed: &Seed,
 ) -> (VrfOutput, VrfProof) {
-    key.vrf().prove(&draw_input(network, request, attempt, seed))
+    key.vrf().prove(&draw_input(network, &key.id(), request, attempt, seed))
 }
 
 /// Checks a worker's proof and gives its number in the draw.
 pub fn verify_draw(
     network: &NetworkId,
-    worker: &VrfPublicKey,
+    worker: &NodeId,
+    key: &VrfPublicKey,
     request: &RequestId,
     attempt: Attempt,
     seed: &Seed,
     proof: &VrfProof,
 ) -> Result<VrfOutput, VrfError> {
-    vrf::verify(worker, &draw_input(network, request, attempt, seed), proof)
+    vrf::verify(key, &draw_input(network, worker, request, attempt, seed), proof)
 }
 
 /// That the round which decides a draw was the first one to cover what opened the draw.

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::{MAX_ENGINE_BYTES, MAX_FAULT_BYTES, MAX_FAULT_KIND_BYTES, MAX_RESULT_BYTES};
 use crate::{
     encoding,
     id::{Attempt, CodeHash, Commitment, NodeId, RequestId, Round, Salt, StatementHash},
@@ -47,9 +48,21 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// The commitment that hides this execution behind `salt`.
-    pub fn commitment(&self, salt: &Salt) -> Commitment {
-        Commitment(tagged_hash("commitment", &[&salt.0, &encoding::to_bytes(self)]))
+    /// The commitment that hides this execution behind `salt`; it belongs to one draw, so that
+    /// nobody can commit to what another one committed to.
+    pub fn commitment(&self, draw: &StatementHash, salt: &Salt) -> Commitment {
+        Commitment(tagged_hash("commitment", &[&draw.0, &salt.0, &encoding::to_bytes(self)]))
+    }
+
+    /// Whether every part is within its limit, so that an agreement can hold it.
+    pub fn is_within_limits(&self) -> bool {
+        let outcome_fits = match &self.outcome {
+            Outcome::Value(value) => value.as_str().len() <= MAX_RESULT_BYTES,
+            Outcome::Fault(fault) => {
+                fault.kind.len() <= MAX_FAULT_KIND_BYTES && fault.message.len() <= MAX_FAULT_BYTES
+            }
+        };
+        self.engine.len() <= MAX_ENGINE_BYTES && outcome_fits
     }
 }
 
@@ -141,11 +154,14 @@ pub struct Tally {
     /// The round that the draw was made in.
     #[n(2)]
     pub round: Round,
-    /// The draws of all workers that were drawn, sorted.
+    /// Of how many workers the draw was made.
     #[n(3)]
+    pub population: u64,
+    /// The draws of all workers that were drawn, sorted.
+    #[n(4)]
     pub drawn: Vec<StatementHash>,
     /// Their commits, sorted.
-    #[n(4)]
+    #[n(5)]
     pub commits: Vec<StatementHash>,
 }
 

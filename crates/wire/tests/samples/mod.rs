@@ -158,6 +158,7 @@ pub fn world() -> World {
         request: id,
         attempt: Attempt(0),
         round: Round(1),
+        population: 3,
         drawn: Vec::new(),
         commits: Vec::new(),
     };
@@ -232,7 +233,7 @@ pub fn world() -> World {
             request: id,
             attempt,
             draw: draw.hash(),
-            commitment: execution.commitment(&salt),
+            commitment: execution.commitment(&draw.hash(), &salt),
         };
         Signed::sign(network, &worker, commit)
     };
@@ -252,6 +253,7 @@ pub fn world() -> World {
         request: id,
         attempt,
         round: round.body.round,
+        population: 3,
         drawn: vec![draw.hash(), StatementHash([0xff; 32])],
         commits: vec![commit.hash()],
     };

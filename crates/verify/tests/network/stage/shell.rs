@@ -136,6 +136,7 @@ impl Stage {
         let position = attempt.0 as usize;
         attempts.resize_with(attempts.len().max(position + 1), StoredAttempt::default);
         let stored = &mut attempts[position];
+        stored.population = self.world.workers.len() as u64;
         match kind {
             Draw::KIND => stored.drawn.push(Signed::open(&network, bytes).expect("checked")),
             Commit::KIND => stored.commits.push(Signed::open(&network, bytes).expect("checked")),
@@ -187,8 +188,8 @@ impl Stage {
                     self.pool.push(Message::Offer(worker, Box::new(offer.clone())));
                 }
             }
-            DrawnEffect::Concluded { request, attempt, round, drawn, .. } => {
-                let event = RelayEvent::Drawn { request, attempt, round, drawn };
+            DrawnEffect::Concluded { request, attempt, round, population, drawn } => {
+                let event = RelayEvent::Drawn { request, attempt, round, population, drawn };
                 self.relay.handle(event, self.now);
             }
             DrawnEffect::Answered { .. } | DrawnEffect::Refused { .. } => {}

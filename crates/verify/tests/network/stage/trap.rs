@@ -103,6 +103,7 @@ impl Stage {
                     request: commit.body.request,
                     attempt: commit.body.attempt,
                     round: Round(77),
+                    population: 1,
                     drawn: Vec::new(),
                     commits: vec![commit.hash()],
                 };
