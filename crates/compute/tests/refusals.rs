@@ -326,6 +326,19 @@ fn not_counted() {
 }
 
 #[test]
+fn a_reveal_that_no_agreement_could_hold() {
+    let mut bench = Bench::new(3);
+    let id = bench.submit(&request(3, 2));
+    bench.drawn(id, 3);
+    let value = "x".repeat(wire::compute::MAX_RESULT_BYTES);
+    for worker in 0..3 {
+        bench.commits(worker, id, &value);
+    }
+    assert_only_refused(&bench.reveals(0, id, &value, &value), Refusal::TooLarge);
+    assert_only_refused(&bench.reveals(0, id, &value, &value), Refusal::TooLarge);
+}
+
+#[test]
 fn other_basis() {
     let mut bench = Bench::new(3);
     let id = bench.submit(&request(3, 2));

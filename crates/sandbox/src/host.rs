@@ -13,11 +13,12 @@ use crate::frame::{self, FromChild, FromHost, MAX_FRAME_BYTES, Request};
 use crate::jail::Jail;
 use crate::job::{Fault, Outcome};
 use crate::post_mortem::post_mortem;
+use crate::slot::{Child, End, Running, State};
 use crate::unix::{self, Fork, Received};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -100,43 +101,6 @@ struct Host {
     failed_preparations: u32,
     said_hello: bool,
     node_gone: bool,
-}
-
-struct Child {
-    process: libc::pid_t,
-    socket: OwnedFd,
-    last_words: OwnedFd,
-    incoming: Vec<u8>,
-    state: State,
-}
-
-enum State {
-    Preparing {
-        until: Instant,
-    },
-    Ready {
-        base_cpu_us: u64,
-    },
-    Running(Running),
-    /// Killed or dead, not yet reaped; the job that is still owed an answer.
-    Ending(Option<(Running, End)>),
-}
-
-struct Running {
-    request: Request,
-    base_cpu_us: u64,
-    started: Instant,
-    until: Instant,
-}
-
-enum End {
-    Deadline {
-        wall: Duration,
-    },
-    /// It closed its socket or sent nonsense: how it died tells why.
-    Itself {
-        wall: Duration,
-    },
 }
 
 impl Host {

@@ -28,6 +28,7 @@ mod frame;
 mod host;
 mod jail;
 mod post_mortem;
+mod slot;
 mod unix;
 
 pub use client::{JailReport, Sandbox, SandboxConfig, SandboxError};

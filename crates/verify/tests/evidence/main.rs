@@ -23,11 +23,12 @@ use wire::{
     network::{Admission, NetworkError, Settings},
 };
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 6] = [
     Rule::TwoStatements,
     Rule::FalseReveal,
     Rule::OmittedCommit,
     Rule::OmittedReveal,
+    Rule::TwoEndings,
     Rule::TwoHistories,
 ];
 
@@ -116,6 +117,10 @@ fn agreement_with(
     })
 }
 
+fn failure_of(node: &Node, request: RequestId) -> Signed<Failure> {
+    node.sign(Failure { request, reason: FailureReason::NoQuorum, attempts: 1 })
+}
+
 fn checkpoint(world: &World, node: &Node, size: u64, root: u8) -> Vec<u8> {
     let root = RootHash([root; 32]);
     let head = TreeHead { size, root };
@@ -140,12 +145,17 @@ fn guilty(world: &World) -> Vec<(&Node, Rule, Vec<Vec<u8>>)> {
         bytes(&agreement_with(relay, Attempt(0), vec![], vec![])),
     ];
     let two_histories = vec![checkpoint(world, relay, 7, 1), checkpoint(world, relay, 7, 2)];
+    let two_endings = vec![
+        bytes(&agreement_with(relay, Attempt(0), vec![], vec![])),
+        bytes(&failure_of(relay, REQUEST)),
+    ];
     let false_reveal = vec![bytes(&commit), bytes(&reveal_of(worker, &commit, "4"))];
     vec![
         (worker, Rule::TwoStatements, two_commits.iter().map(bytes).collect()),
         (worker, Rule::FalseReveal, false_reveal),
         (relay, Rule::OmittedCommit, omitted_commit),
         (relay, Rule::OmittedReveal, omitted_reveal),
+        (relay, Rule::TwoEndings, two_endings),
         (relay, Rule::TwoHistories, two_histories),
     ]
 }
@@ -218,4 +228,16 @@ fn a_dissent_left_out_convicts_and_one_that_is_named_does_not() {
         let statements = with(agreeing, dissenting);
         proves_nothing(&world, relay, Rule::OmittedReveal, statements, "counts the reveal");
     }
+}
+
+#[test]
+fn endings_of_two_requests_or_two_relays_prove_nothing() {
+    let world = World::new(1);
+    let (relay, other) = (&world.relay, &world.workers[0]);
+    let agreement = bytes(&agreement_with(relay, Attempt(0), vec![], vec![]));
+    let elsewhere = bytes(&failure_of(relay, RequestId([99; 32])));
+    let both = vec![agreement.clone(), elsewhere];
+    proves_nothing(&world, relay, Rule::TwoEndings, both, "different requests");
+    let both = vec![agreement, bytes(&failure_of(other, REQUEST))];
+    proves_nothing(&world, relay, Rule::TwoEndings, both, "not signed by the accused");
 }
