@@ -54,10 +54,7 @@ fn metadata() -> Result<serde_json::Value> {
         .output()
         .context("cargo cannot be started")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     serde_json::from_slice(&output.stdout).context("cargo metadata wrote no JSON")
 }

@@ -92,10 +92,7 @@ mod tests {
     fn a_long_difference_is_cut() {
         let wanted: String = (0..30).map(|n| format!("{n}\n")).collect();
         let shown = difference("", &wanted).unwrap();
-        assert!(
-            shown.contains("+9\n") && !shown.contains("+10\n"),
-            "{shown}"
-        );
+        assert!(shown.contains("+9\n") && !shown.contains("+10\n"), "{shown}");
         assert!(shown.contains("+... and 20 more lines"), "{shown}");
     }
 

@@ -40,23 +40,13 @@ pub struct Finding {
 
 impl Finding {
     fn new(path: &str, line: usize, what: impl Into<String>, why: &'static str) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            what: what.into(),
-            why,
-        }
+        Self { path: path.to_owned(), line, what: what.into(), why }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            what,
-            why,
-        } = self;
+        let Self { path, line, what, why } = self;
         write!(formatter, "{path}:{line}: {what}: {why}")
     }
 }
@@ -118,9 +108,7 @@ fn read_texts(root: &Path) -> Result<Vec<SourceFile>> {
         for entry in entries {
             let entry = entry.with_context(|| directory.display().to_string())?;
             let path = entry.path();
-            let kind = entry
-                .file_type()
-                .with_context(|| path.display().to_string())?;
+            let kind = entry.file_type().with_context(|| path.display().to_string())?;
             if kind.is_dir() {
                 let name = entry.file_name();
                 if !SKIPPED_DIRECTORIES.iter().any(|skipped| name == *skipped) {
@@ -147,10 +135,7 @@ mod tests {
     #[test]
     fn a_finding_reads_path_line_what_why() {
         let finding = Finding::new("crates/wire/src/id.rs", 7, "`dbg!`", "it is for debugging");
-        assert_eq!(
-            finding.to_string(),
-            "crates/wire/src/id.rs:7: `dbg!`: it is for debugging"
-        );
+        assert_eq!(finding.to_string(), "crates/wire/src/id.rs:7: `dbg!`: it is for debugging");
     }
 
     #[test]

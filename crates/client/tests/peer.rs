@@ -75,7 +75,8 @@ fn receiving(signer: u8, statement: fn(StatementHash) -> StatementHash) -> Route
         let commit = Signed::<Commit>::open(&NETWORK, submit.statement.as_bytes()).expect("valid");
         let (request, attempt) = (commit.body.request, commit.body.attempt);
         let body = Receipt { request, attempt, statement: statement(commit.hash()) };
-        Json(ReceiptView { receipt: (&Signed::sign(NETWORK, &key(signer), body)).into() })
+        let receipt = Signed::sign(NETWORK, &key(signer), body);
+        Json(ReceiptView { receipt: Some((&receipt).into()) })
     };
     Router::new().route("/v1/work/commit", post(receive))
 }
@@ -86,7 +87,14 @@ async fn a_receipt_is_the_callees_and_for_this_statement() {
     let server = serve(receiving(2, |hash| hash)).await;
     let receipt =
         peer(&server.url).post_work("/v1/work/commit", &statement).await.expect("a receipt");
-    assert_eq!(receipt.body.statement, statement.hash());
+    assert_eq!(receipt.map(|receipt| receipt.body.statement), Some(statement.hash()));
+
+    // A draw gets none.
+    let none = Router::new()
+        .route("/v1/work/draw", post(|| async { Json(ReceiptView { receipt: None }) }));
+    let server = serve(none).await;
+    let receipt = peer(&server.url).post_work("/v1/work/draw", &statement).await.expect("taken");
+    assert_eq!(receipt, None);
 
     let server = serve(receiving(3, |hash| hash)).await;
     let error =

@@ -96,8 +96,8 @@ CREATE TABLE request_statement (
 CREATE TABLE work (
     request          BLOB NOT NULL CHECK (length(request) = 32),
     attempt          INTEGER NOT NULL,
-    request_bytes    BLOB NOT NULL,
-    round            INTEGER NOT NULL,
+    relay            BLOB NOT NULL CHECK (length(relay) = 32),
+    deadline_ms      INTEGER NOT NULL,
     commit_statement BLOB,
     reveal_statement BLOB,
     done             INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),

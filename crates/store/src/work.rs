@@ -4,21 +4,21 @@
 //! gets back the stored ones, and sends those: a worker that sent two would be convicted.
 
 use rusqlite::{Row, params};
-use wire::{Attempt, Millis, RequestId, Round};
+use wire::{Attempt, Millis, NodeId, RequestId};
 
 use crate::{Reader, StoreError, Transaction, reader::integer};
 
 /// Work that a worker was drawn for.
 #[derive(Debug, Clone, Copy)]
-pub struct NewWork<'a> {
+pub struct NewWork {
     /// The request.
     pub request: RequestId,
     /// Which draw of it.
     pub attempt: Attempt,
-    /// The request's canonical bytes.
-    pub request_bytes: &'a [u8],
-    /// The round whose seed drew the worker.
-    pub round: Round,
+    /// Whose request it is.
+    pub relay: NodeId,
+    /// When it is of no use any more.
+    pub deadline: Millis,
     /// When the work was taken on.
     pub created: Millis,
 }
@@ -30,10 +30,10 @@ pub struct Work {
     pub request: RequestId,
     /// Which draw of it.
     pub attempt: Attempt,
-    /// The request's canonical bytes.
-    pub request_bytes: Vec<u8>,
-    /// The round whose seed drew the worker.
-    pub round: Round,
+    /// Whose request it is.
+    pub relay: NodeId,
+    /// When it is of no use any more.
+    pub deadline: Millis,
     /// The commit and the reveal, once the script has run; the reveal is a secret until the tally.
     pub commit_and_reveal: Option<(Vec<u8>, Vec<u8>)>,
     /// Whether nothing is left to do.
@@ -48,15 +48,15 @@ fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
     Ok(Work {
         request: RequestId(row.get("request")?),
         attempt: Attempt(row.get("attempt")?),
-        request_bytes: row.get("request_bytes")?,
-        round: Round(row.get("round")?),
+        relay: NodeId(row.get("relay")?),
+        deadline: Millis(row.get("deadline_ms")?),
         commit_and_reveal: commit.zip(reveal),
         done: row.get("done")?,
         created: Millis(row.get("created_ms")?),
     })
 }
 
-const SELECT: &str = "SELECT request, attempt, request_bytes, round, commit_statement,
+const SELECT: &str = "SELECT request, attempt, relay, deadline_ms, commit_statement,
     reveal_statement, done, created_ms FROM work";
 
 fn not_found(request: &RequestId, attempt: Attempt) -> StoreError {
@@ -66,15 +66,15 @@ fn not_found(request: &RequestId, attempt: Attempt) -> StoreError {
 impl Transaction<'_> {
     /// Takes on work, before it is begun; what is stored for its request and attempt, which is the
     /// older one if there was one.
-    pub fn put_work(&mut self, new: &NewWork<'_>) -> Result<Work, StoreError> {
+    pub fn put_work(&mut self, new: &NewWork) -> Result<Work, StoreError> {
         self.execute(
-            "INSERT INTO work (request, attempt, request_bytes, round, created_ms)
+            "INSERT INTO work (request, attempt, relay, deadline_ms, created_ms)
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (request, attempt) DO NOTHING",
             params![
                 new.request.0,
                 new.attempt.0,
-                new.request_bytes,
-                integer("a round", new.round.0)?,
+                new.relay.0,
+                integer("a time", new.deadline.0)?,
                 integer("a time", new.created.0)?
             ],
         )?;

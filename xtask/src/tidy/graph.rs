@@ -206,10 +206,7 @@ mod tests {
     #[test]
     fn a_room_may_use_wire_and_no_other_room() {
         assert_eq!(found("compute", &[of_workspace("wire", None)]), [""; 0]);
-        let findings = found(
-            "compute",
-            &[of_workspace("wire", None), of_workspace("clock", None)],
-        );
+        let findings = found("compute", &[of_workspace("wire", None), of_workspace("clock", None)]);
         assert_eq!(findings.len(), 1);
         assert!(
             findings[0].starts_with("crates/compute/Cargo.toml:5: `compute` uses `clock`: "),
@@ -219,14 +216,8 @@ mod tests {
 
     #[test]
     fn a_build_dependency_counts_and_a_test_dependency_does_not() {
-        assert_eq!(
-            found("mail", &[of_workspace("custody", Some("build"))]).len(),
-            1
-        );
-        assert_eq!(
-            found("mail", &[of_workspace("custody", Some("dev"))]).len(),
-            0
-        );
+        assert_eq!(found("mail", &[of_workspace("custody", Some("build"))]).len(), 1);
+        assert_eq!(found("mail", &[of_workspace("custody", Some("dev"))]).len(), 0);
     }
 
     #[test]

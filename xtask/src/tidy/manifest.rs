@@ -10,10 +10,8 @@ use super::graph::Package;
 const INHERITED: &[&str] = &["version", "edition", "license"];
 
 /// Crates that set their own lints.
-const OWN_LINTS: &[(&str, &str)] = &[(
-    "sandbox",
-    "calls V8's C interface and the kernel, so it needs unsafe code",
-)];
+const OWN_LINTS: &[(&str, &str)] =
+    &[("sandbox", "calls V8's C interface and the kernel, so it needs unsafe code")];
 
 /// Checks one manifest.
 pub fn check(package: &Package, text: &str) -> Vec<Finding> {
@@ -49,18 +47,14 @@ fn inherits(text: &str, table: &str, key: &str) -> bool {
 /// The keys and values of one table.
 fn entries<'a>(text: &'a str, table: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let lines = text.lines().map(without_comment);
-    let body = lines
-        .skip_while(move |line| !is_header(line, table))
-        .skip(1);
+    let body = lines.skip_while(move |line| !is_header(line, table)).skip(1);
     body.take_while(|line| !line.starts_with('['))
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.trim(), value.trim()))
 }
 
 fn is_header(line: &str, table: &str) -> bool {
-    line.strip_prefix('[')
-        .and_then(|line| line.strip_suffix(']'))
-        == Some(table)
+    line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(table)
 }
 
 fn without_comment(line: &str) -> &str {
@@ -68,9 +62,7 @@ fn without_comment(line: &str) -> &str {
 }
 
 fn line_of_table(text: &str, table: &str) -> usize {
-    let at = text
-        .lines()
-        .position(|line| is_header(without_comment(line), table));
+    let at = text.lines().position(|line| is_header(without_comment(line), table));
     at.map_or(1, |at| at + 1)
 }
 
@@ -88,10 +80,7 @@ mod tests {
             dependencies: Vec::new(),
         };
         let findings = check(&package, text);
-        findings
-            .iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        findings.iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     #[test]
@@ -105,10 +94,7 @@ mod tests {
             "# a comment\n{}",
             GOOD.replace("version.workspace = true", "version = \"1.0.0\"")
         );
-        assert_eq!(
-            whats("wire", &text),
-            ["2: `version` does not come from the workspace"]
-        );
+        assert_eq!(whats("wire", &text), ["2: `version` does not come from the workspace"]);
     }
 
     #[test]
@@ -120,18 +106,13 @@ mod tests {
     #[test]
     fn another_table_s_key_does_not_count() {
         let text = GOOD.replace("[lints]\n", "[badges]\n");
-        assert_eq!(
-            whats("wire", &text),
-            ["1: `[lints]` does not come from the workspace"]
-        );
+        assert_eq!(whats("wire", &text), ["1: `[lints]` does not come from the workspace"]);
     }
 
     #[test]
     fn own_lints_need_a_line_in_the_table() {
-        let text = GOOD.replace(
-            "[lints]\nworkspace = true",
-            "[lints.rust]\nmissing_docs = \"warn\"",
-        );
+        let text =
+            GOOD.replace("[lints]\nworkspace = true", "[lints.rust]\nmissing_docs = \"warn\"");
         assert_eq!(whats("wire", &text).len(), 1);
         assert_eq!(whats("sandbox", &text), [""; 0]);
     }

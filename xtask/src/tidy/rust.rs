@@ -67,10 +67,7 @@ fn character(text: &str) -> Option<usize> {
         characters.next()?;
         return characters.find(|(_, c)| *c == '\'').map(|(at, _)| at + 1);
     }
-    characters
-        .next()
-        .filter(|(_, c)| *c == '\'')
-        .map(|(at, _)| at + 1)
+    characters.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1)
 }
 
 /// The length of a literal with a prefix: `b".."`, `c".."`, `b'.'`, `r".."`, `br#".."#`.
@@ -219,12 +216,8 @@ mod tests {
     fn trees_open_into_paths() {
         let text = "use std::{\n  fs,\n  net::{self, TcpStream},\n};\nfn f() { a::b(c) }";
         let found = paths(text);
-        let expected = [
-            (2, "std::fs"),
-            (3, "std::net::self"),
-            (3, "std::net::TcpStream"),
-            (5, "a::b"),
-        ];
+        let expected =
+            [(2, "std::fs"), (3, "std::net::self"), (3, "std::net::TcpStream"), (5, "a::b")];
         let found: Vec<(usize, &str)> = found.iter().map(|(l, p)| (*l, p.as_str())).collect();
         assert_eq!(found, expected);
     }

@@ -38,10 +38,7 @@ const IMPURE_NAMES: &[&str] = &[
 /// Where printing is the purpose. Everything else returns values or uses `tracing`.
 const PRINTING: &[(&str, &str)] = &[
     ("crates/quorate/", "the command line"),
-    (
-        "crates/sandbox/src/host.rs",
-        "a process whose standard error its parent reads",
-    ),
+    ("crates/sandbox/src/host.rs", "a process whose standard error its parent reads"),
     ("crates/sim/src/main.rs", "a program for people"),
     ("xtask/", "a program for people"),
 ];
@@ -58,10 +55,13 @@ const BANNED_MACROS: &[(&str, &str)] = &[
 const MAX_LINES: usize = 500;
 
 /// Files that stay longer than `MAX_LINES`, with the reason.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "crates/compute/tests/model.rs",
-    "the model, its actions and its invariants are read against each other",
-)];
+const LONG_FILES: &[(&str, &str)] = &[
+    (
+        "crates/compute/tests/model.rs",
+        "the model, its actions and its invariants are read against each other",
+    ),
+    ("crates/compute/tests/refusals.rs", "one short test for each refusal, on one bench"),
+];
 
 const WHY_PURE: &str = "a pure crate gets time, chance and I/O from its caller";
 const WHY_LEAK: &str = "it exists on the machine of its author only";
@@ -100,15 +100,11 @@ pub fn check_allowances(files: &[SourceFile]) -> Vec<Finding> {
 
 fn stale_allowances(files: &[SourceFile], allowed: &[(&str, &str)]) -> Vec<Finding> {
     let is_long = |path: &str| {
-        files
-            .iter()
-            .any(|file| file.path == path && file.text.lines().count() > MAX_LINES)
+        files.iter().any(|file| file.path == path && file.text.lines().count() > MAX_LINES)
     };
     let stale = allowed.iter().filter(|(path, _)| !is_long(path));
     let why = "take it out of the table of xtask/src/tidy/source.rs";
-    stale
-        .map(|(path, _)| Finding::new(path, 1, "no longer too long", why))
-        .collect()
+    stale.map(|(path, _)| Finding::new(path, 1, "no longer too long", why)).collect()
 }
 
 fn opening(file: &SourceFile) -> Option<Finding> {
@@ -122,12 +118,7 @@ fn length(file: &SourceFile) -> Option<Finding> {
     let lines = file.text.lines().count();
     let why = "split it by idea, or give it a line with the reason in xtask/src/tidy/source.rs";
     (lines > MAX_LINES && !is_allowed).then(|| {
-        Finding::new(
-            &file.path,
-            lines,
-            format!("{lines} lines, {MAX_LINES} are allowed"),
-            why,
-        )
+        Finding::new(&file.path, lines, format!("{lines} lines, {MAX_LINES} are allowed"), why)
     })
 }
 
@@ -146,14 +137,9 @@ fn empty_names(file: &SourceFile, code: &str) -> Vec<Finding> {
 }
 
 fn macros(file: &SourceFile, code: &str) -> Vec<Finding> {
-    let may_print = PRINTING
-        .iter()
-        .any(|(place, _)| file.path.starts_with(place));
+    let may_print = PRINTING.iter().any(|(place, _)| file.path.starts_with(place));
     let why_print = "only the programs print; other crates return values or use `tracing`";
-    let printing = PRINT_MACROS
-        .iter()
-        .filter(|_| !may_print)
-        .map(|name| (*name, why_print));
+    let printing = PRINT_MACROS.iter().filter(|_| !may_print).map(|name| (*name, why_print));
     let banned: Vec<_> = BANNED_MACROS.iter().copied().chain(printing).collect();
     on_lines(file, code, |line| {
         let mut found = Vec::new();
@@ -172,32 +158,21 @@ fn ignored_tests(file: &SourceFile, code: &str) -> Vec<Finding> {
         let dense: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         let is_ignored = dense.contains("#[ignore]") || dense.contains("#[ignore=");
         let why = "a test that does not run proves nothing; mend it or take it out";
-        is_ignored
-            .then(|| ("an ignored test".to_owned(), why))
-            .into_iter()
-            .collect()
+        is_ignored.then(|| ("an ignored test".to_owned(), why)).into_iter().collect()
     })
 }
 
 fn impurities(file: &SourceFile, code: &str) -> Vec<Finding> {
     let mut findings = on_lines(file, code, |line| {
-        let used = IMPURE_NAMES
-            .iter()
-            .filter(|name| find_word(line, name).is_some());
+        let used = IMPURE_NAMES.iter().filter(|name| find_word(line, name).is_some());
         used.map(|name| (format!("`{name}`"), WHY_PURE)).collect()
     });
     for (line, path) in paths(code) {
         let below = |banned: &str| {
-            path.strip_prefix(banned)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            path.strip_prefix(banned).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         };
         if IMPURE_PATHS.iter().any(|banned| below(banned)) {
-            findings.push(Finding::new(
-                &file.path,
-                line,
-                format!("`{path}`"),
-                WHY_PURE,
-            ));
+            findings.push(Finding::new(&file.path, line, format!("`{path}`"), WHY_PURE));
         }
     }
     findings
@@ -206,14 +181,9 @@ fn impurities(file: &SourceFile, code: &str) -> Vec<Finding> {
 fn unfinished(file: &SourceFile) -> Vec<Finding> {
     on_lines(file, &file.text, |line| {
         let marks = [concat!("FIX", "ME"), concat!("XX", "X")];
-        let used = marks
-            .into_iter()
-            .filter(|mark| find_word(line, mark).is_some());
+        let used = marks.into_iter().filter(|mark| find_word(line, mark).is_some());
         used.map(|mark| {
-            (
-                format!("`{mark}`"),
-                "unfinished work is done or written down as an issue",
-            )
+            (format!("`{mark}`"), "unfinished work is done or written down as an issue")
         })
         .collect()
     })
@@ -269,19 +239,13 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> SourceFile {
-        SourceFile {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        SourceFile { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// What `check` finds, as `line: what`.
     fn found(path: &str, text: &str) -> Vec<String> {
         let findings = check(&file(path, text));
-        findings
-            .iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        findings.iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     const PURE: &str = "crates/clock/src/beacon.rs";
@@ -320,10 +284,7 @@ mod tests {
     #[test]
     fn unfinished_and_debugging_macros_are_found_everywhere_in_src() {
         let text = "//! x\nfn f() { todo!() }\nfn g() { dbg!(1); unimplemented!() }\n// dbg!\nlet s = \"todo!\"; my_todo!();\n";
-        assert_eq!(
-            found(SHELL, text),
-            ["2: `todo!`", "3: `unimplemented!`", "3: `dbg!`"]
-        );
+        assert_eq!(found(SHELL, text), ["2: `todo!`", "3: `unimplemented!`", "3: `dbg!`"]);
     }
 
     #[test]
@@ -362,11 +323,7 @@ mod tests {
     fn an_allowance_that_is_not_needed_is_a_finding() {
         let long = file("a.rs", &"//\n".repeat(MAX_LINES + 1));
         let short = file("b.rs", "//\n");
-        let allowed = [
-            ("a.rs", "reason"),
-            ("b.rs", "reason"),
-            ("gone.rs", "reason"),
-        ];
+        let allowed = [("a.rs", "reason"), ("b.rs", "reason"), ("gone.rs", "reason")];
         let stale = stale_allowances(&[long, short], &allowed);
         let paths: Vec<&str> = stale.iter().map(|finding| finding.path.as_str()).collect();
         assert_eq!(paths, ["b.rs", "gone.rs"]);
@@ -375,10 +332,7 @@ mod tests {
     #[test]
     fn modules_with_empty_names_are_found_in_code_only() {
         let text = "//! mod util;\npub mod helpers;\nmod types {}\nmod type_names;\n";
-        assert_eq!(
-            found(SHELL, text),
-            ["2: module `helpers`", "3: module `types`"]
-        );
+        assert_eq!(found(SHELL, text), ["2: module `helpers`", "3: module `types`"]);
     }
 
     #[test]
@@ -394,28 +348,10 @@ mod tests {
     fn places_of_one_machine_are_found() {
         let work = concat!("/wo", "rk/");
         let library = concat!(".lib", "rary");
-        assert_eq!(
-            found("dev", &format!("cd {work}x\n")),
-            [format!("1: `{work}`")]
-        );
-        assert_eq!(
-            found("a.md", &format!("see `{library}/x`\n")),
-            [format!("1: `{library}`")]
-        );
-        assert_eq!(
-            found("a.md", &format!("see ../../{}shared\n", "../")).len(),
-            1
-        );
-        assert_eq!(
-            found("a.md", &format!("GET /v1{work}draw and {{base}}{work}x\n")),
-            [""; 0]
-        );
-        assert_eq!(
-            found(
-                "tests/a.rs",
-                &format!("engine{library}()\n    {library}()\n")
-            ),
-            [""; 0]
-        );
+        assert_eq!(found("dev", &format!("cd {work}x\n")), [format!("1: `{work}`")]);
+        assert_eq!(found("a.md", &format!("see `{library}/x`\n")), [format!("1: `{library}`")]);
+        assert_eq!(found("a.md", &format!("see ../../{}shared\n", "../")).len(), 1);
+        assert_eq!(found("a.md", &format!("GET /v1{work}draw and {{base}}{work}x\n")), [""; 0]);
+        assert_eq!(found("tests/a.rs", &format!("engine{library}()\n    {library}()\n")), [""; 0]);
     }
 }

@@ -13,19 +13,11 @@ pub struct CrateRule {
 }
 
 const fn pure(name: &'static str, uses: &'static [&'static str]) -> CrateRule {
-    CrateRule {
-        name,
-        uses,
-        is_pure: true,
-    }
+    CrateRule { name, uses, is_pure: true }
 }
 
 const fn shell(name: &'static str, uses: &'static [&'static str]) -> CrateRule {
-    CrateRule {
-        name,
-        uses,
-        is_pure: false,
-    }
+    CrateRule { name, uses, is_pure: false }
 }
 
 /// Every crate that may exist. A new crate gets its line here together with its reason in ARCHITECTURE.md.
@@ -57,31 +49,10 @@ const CRATES: &[CrateRule] = &[
             "client",
         ],
     ),
-    shell(
-        "quorate",
-        &[
-            "node",
-            "client",
-            "verify",
-            "api",
-            "wire",
-            "store",
-            "sandbox",
-            "directory",
-        ],
-    ),
+    shell("quorate", &["node", "client", "verify", "api", "wire", "store", "sandbox", "directory"]),
     shell(
         "sim",
-        &[
-            "wire",
-            "verify",
-            "directory",
-            "clock",
-            "placement",
-            "compute",
-            "custody",
-            "mail",
-        ],
+        &["wire", "verify", "directory", "clock", "placement", "compute", "custody", "mail"],
     ),
     shell("xtask", &["api"]),
 ];
@@ -135,9 +106,7 @@ pub const IMPURE_ANYWHERE: &[&str] = &[
 ];
 
 /// Names that say nothing about what is inside.
-pub const EMPTY_NAMES: &[&str] = &[
-    "common", "util", "utils", "core", "types", "helpers", "misc",
-];
+pub const EMPTY_NAMES: &[&str] = &["common", "util", "utils", "core", "types", "helpers", "misc"];
 
 /// Why they are banned.
 pub const WHY_EMPTY_NAME: &str =

@@ -11,9 +11,8 @@ use store::{NewWork, Store, StoreError};
 use tokio::sync::mpsc;
 use verify::Rule;
 use wire::{
-    Attempt, Body, Millis, NodeId, NodeKey, RequestId, Round, Signed,
+    Attempt, Body, Millis, NodeId, NodeKey, RequestId, Signed,
     compute::{Commit, Draw, Request, Reveal},
-    encoding,
 };
 
 use super::run::Runner;
@@ -186,14 +185,12 @@ impl WorkerTask {
     /// Stores work; `false` if other work is stored for its place, which is then taken up instead.
     async fn persist(&mut self, work: &StoredWork) -> Result<bool, StoreError> {
         let (new, created) = (work.clone(), now());
-        let context =
-            encoding::to_bytes(&WorkContext { relay: work.relay, deadline: work.deadline });
         let written = self.parts.store.write(move |transaction| {
             transaction.put_work(&NewWork {
                 request: new.request,
                 attempt: new.attempt,
-                request_bytes: &context,
-                round: Round(0),
+                relay: new.relay,
+                deadline: new.deadline,
                 created,
             })?;
             let (commit, reveal) = (new.commit.bytes(), new.reveal.bytes());
@@ -254,26 +251,15 @@ impl WorkerTask {
     }
 }
 
-/// What is stored of work beside its statements.
-#[derive(minicbor::Encode, minicbor::Decode)]
-struct WorkContext {
-    #[n(0)]
-    relay: NodeId,
-    #[n(1)]
-    deadline: Millis,
-}
-
 fn stored_work(work: &store::Work) -> Result<Option<StoredWork>, StoreError> {
     let Some((commit, reveal)) = &work.commit_and_reveal else { return Ok(None) };
     let damaged =
         |error: String| StoreError::Damaged(format!("work for request {}: {error}", work.request));
-    let context: WorkContext = encoding::from_bytes("work", &work.request_bytes)
-        .map_err(|error| damaged(error.to_string()))?;
     Ok(Some(StoredWork {
         request: work.request,
         attempt: work.attempt,
-        relay: context.relay,
-        deadline: context.deadline,
+        relay: work.relay,
+        deadline: work.deadline,
         commit: Signed::open_trusted(commit).map_err(|error| damaged(error.to_string()))?,
         reveal: Signed::open_trusted(reveal).map_err(|error| damaged(error.to_string()))?,
     }))

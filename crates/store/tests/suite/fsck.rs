@@ -2,7 +2,7 @@
 
 use store::{NewRequest, NewWork, RequestState};
 use wire::{
-    Attempt, CodeHash, Millis, NodeKey, OperatorKey, Round, Signed,
+    Attempt, CodeHash, Millis, NodeId, NodeKey, OperatorKey, Round, Signed,
     checkpoint::SignedCheckpoint,
     key::StatementSigner as _,
     merkle::TreeHead,
@@ -48,8 +48,8 @@ fn full() -> Fixture {
         transaction.put_work(&NewWork {
             request: id,
             attempt,
-            request_bytes: &bytes,
-            round: Round(1),
+            relay: NodeId([7; 32]),
+            deadline: Millis(9),
             created: Millis(1),
         })?;
         let (commit, reveal) = (commit(id, attempt, 1), reveal(id, attempt, 1));
@@ -102,7 +102,6 @@ const DAMAGE: &[(&str, &str)] = &[
     ("DELETE FROM request_statement WHERE sequence = 0", "statement 0 is missing before it"),
     ("DELETE FROM request", "names a row of request that is missing"),
     ("UPDATE work SET commit_statement = reveal_statement", "its commit: expected kind commit"),
-    ("UPDATE work SET request_bytes = zeroblob(9)", "its bytes are not the request of that id"),
     ("UPDATE code SET bytes = zeroblob(4)", "its bytes do not have its hash and size"),
     ("UPDATE settings SET version = 7", "settings 7: it states another number"),
     ("UPDATE admission SET bytes = zeroblob(9)", "admission 1: not valid CBOR"),

@@ -1,19 +1,19 @@
 //! Work on the worker's side: one commit per attempt, whatever happens.
 
 use store::{NewWork, Store, StoreError, Work};
-use wire::{Attempt, Millis, RequestId, Round};
+use wire::{Attempt, Millis, NodeId, RequestId};
 
 use crate::fixture::{Blocking as _, Fixture, commit, request_number, reveal};
 
-fn take(store: &Store, number: u64, attempt: u32, round: u64) -> Work {
+fn take(store: &Store, number: u64, attempt: u32, created: u64) -> Work {
     store.put(move |transaction| {
-        let (request, bytes) = request_number(number);
+        let (request, _) = request_number(number);
         transaction.put_work(&NewWork {
             request,
             attempt: Attempt(attempt),
-            request_bytes: &bytes,
-            round: Round(round),
-            created: Millis(round),
+            relay: NodeId([7; 32]),
+            deadline: Millis(9),
+            created: Millis(created),
         })
     })
 }
@@ -32,8 +32,8 @@ fn the_first_commit_stands() {
     let store = fixture.open();
     let taken = take(&store, 1, 0, 5);
     let id = taken.request;
-    assert_eq!((taken.round, taken.done, &taken.commit_and_reveal), (Round(5), false, &None));
-    assert_eq!(taken.request_bytes, request_number(1).1);
+    assert_eq!((taken.created, taken.done, &taken.commit_and_reveal), (Millis(5), false, &None));
+    assert_eq!((taken.relay, taken.deadline), (NodeId([7; 32]), Millis(9)));
     assert_eq!(take(&store, 1, 0, 6), taken, "the older one stands");
     let first = put_commit(&store, id, 1).expect("stored");
     let expected = (commit(id, Attempt(0), 1), reveal(id, Attempt(0), 1));
@@ -53,8 +53,8 @@ fn unfinished_work_comes_back_and_finished_work_can_go() {
     let fixture = Fixture::new();
     let store = fixture.open();
     let id = |number| request_number(number).0;
-    for (number, attempt, round) in [(1, 0, 30), (1, 1, 10), (2, 0, 20)] {
-        take(&store, number, attempt, round);
+    for (number, attempt, created) in [(1, 0, 30), (1, 1, 10), (2, 0, 20)] {
+        take(&store, number, attempt, created);
     }
     put_commit(&store, id(2), 1).expect("stored");
     drop(store);
