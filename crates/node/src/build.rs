@@ -135,6 +135,7 @@ impl Build {
             store: store.clone(),
             own,
             rounds: Arc::clone(&follower),
+            evidence: Arc::clone(&self.evidence),
             hub: RelayDesk::new_hub(),
             stories: RelayDesk::new_stories(store.clone(), Arc::clone(&members)),
             inputs,

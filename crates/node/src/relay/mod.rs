@@ -26,7 +26,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::mpsc;
 
-use crate::{http::Stop, members::Members, rounds::RoundFollower};
+use crate::{evidence::EvidenceKeeper, http::Stop, members::Members, rounds::RoundFollower};
 
 pub use task::TaskError;
 pub(crate) use task::{RelayParts, RelayTask};
@@ -40,6 +40,7 @@ pub(crate) struct RelayDesk {
     pub members: Arc<Members>,
     pub own: wire::NodeId,
     pub rounds: Arc<RoundFollower>,
+    pub evidence: Arc<EvidenceKeeper>,
     pub hub: Arc<hub::WorkHub>,
     pub stories: Arc<stories::Stories>,
     pub inputs: mpsc::Sender<task::Input>,

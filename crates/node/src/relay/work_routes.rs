@@ -13,8 +13,9 @@ use axum::{
     routing::{get, post},
 };
 use tokio::sync::{broadcast::error::RecvError, oneshot};
+use verify::Rule;
 use wire::{
-    Body, NodeId, Signed,
+    Attempt, Body, NodeId, RequestId, Signed,
     compute::{Commit, Draw, Reveal},
     credential::{self, Call},
     network::Role,
@@ -76,6 +77,7 @@ impl RelayDesk {
     async fn take<B: Body<Signer = NodeId>>(
         &self,
         (method, uri, headers, body): (Method, axum::http::Uri, HeaderMap, Bytes),
+        place: impl FnOnce(&B) -> (RequestId, Attempt),
         input: impl FnOnce(Signed<B>, StatementReply) -> Input,
     ) -> Answer<Response> {
         let caller = self.caller(&method, &uri, &headers, &body)?;
@@ -84,12 +86,55 @@ impl RelayDesk {
             let detail = "the statement is signed by another node than the caller";
             return Err(Failure::new(Code::Forbidden, detail));
         }
+        let (request, attempt) = place(&statement.body);
+        let late = Late { request, attempt, statement: statement.clone() };
         let (reply, answer) = oneshot::channel();
         let stopping = || Failure::new(Code::NotReady, "the relay is stopping");
         self.inputs.send(input(statement, reply)).await.map_err(|_| stopping())?;
-        let receipt = answer.await.map_err(|_| stopping())?.map_err(declined)?;
-        Ok(ok(&ReceiptView { receipt: receipt.as_ref().map(Into::into) }))
+        match answer.await.map_err(|_| stopping())? {
+            Ok(receipt) => Ok(ok(&ReceiptView { receipt: receipt.as_ref().map(Into::into) })),
+            Err(reason) => {
+                if is_late(reason) {
+                    self.compare_with_stored(&late).await;
+                }
+                Err(declined(reason))
+            }
+        }
     }
+
+    /// A statement that came too late to count may still contradict what its signer said in time.
+    async fn compare_with_stored<B: Body<Signer = NodeId>>(&self, late: &Late<B>) {
+        let Late { request, attempt, statement } = late;
+        let (id, number, kind, signer) = (*request, *attempt, B::KIND, statement.signer);
+        let read = self.store.read(move |reader| {
+            let stored = reader.request_statements(&id)?;
+            let mut same_place = stored.into_iter().filter(|stored| {
+                stored.kind == kind && stored.signer == signer && stored.attempt == number
+            });
+            Ok(same_place.next().map(|stored| stored.bytes))
+        });
+        match read.await {
+            Ok(Some(first)) if *first != **statement.bytes() => {
+                let both = vec![first, statement.bytes().to_vec()];
+                self.evidence.found(&signer, Rule::TwoStatements, both).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a late statement could not be compared"),
+        }
+    }
+}
+
+/// A worker's statement that may have come too late.
+struct Late<B: Body> {
+    request: RequestId,
+    attempt: Attempt,
+    statement: Signed<B>,
+}
+
+/// Whether a statement is not taken because its request or attempt is past the point.
+fn is_late(reason: Declined) -> bool {
+    let Declined::Work(refusal) = reason else { return false };
+    matches!(refusal, Refusal::NotOpen | Refusal::OtherAttempt(_) | Refusal::Closed)
 }
 
 fn declined(declined: Declined) -> Failure {
@@ -151,7 +196,8 @@ async fn draw(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Response> {
-    desk.take::<Draw>((method, uri, headers, body), Input::Draw).await
+    let place = |said: &Draw| (said.request, said.attempt);
+    desk.take((method, uri, headers, body), place, Input::Draw).await
 }
 
 async fn commit(
@@ -161,7 +207,8 @@ async fn commit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Response> {
-    desk.take::<Commit>((method, uri, headers, body), Input::Commit).await
+    let place = |said: &Commit| (said.request, said.attempt);
+    desk.take((method, uri, headers, body), place, Input::Commit).await
 }
 
 async fn reveal(
@@ -171,5 +218,6 @@ async fn reveal(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Response> {
-    desk.take::<Reveal>((method, uri, headers, body), Input::Reveal).await
+    let place = |said: &Reveal| (said.request, said.attempt);
+    desk.take((method, uri, headers, body), place, Input::Reveal).await
 }
