@@ -2,7 +2,7 @@
 
 use wire::{
     Attempt, NodeId, RequestId, Round, Signed,
-    compute::{Commit, Draw, Received, Request, Reveal, Tally},
+    compute::{Commit, Draw, Received, Request, Reveal, Tally, Widening},
 };
 
 /// An event of the relay's machine.
@@ -56,6 +56,8 @@ pub struct StoredAttempt {
     pub tally: Option<Signed<Tally>>,
     /// The reveals that have receipts.
     pub reveals: Vec<Signed<Reveal>>,
+    /// The relay's word that it ended without an agreement, if it did.
+    pub widening: Option<Signed<Widening>>,
 }
 
 /// A worker's statement about a request, in either form.

@@ -10,7 +10,7 @@ use wire::{
     agreement::{Verdict, decide, required_votes},
     compute::{
         Agreement, Commit, Draw, Execution, Failure, FailureReason, Receipt, Received, Request,
-        Reveal, Tally,
+        Reveal, Tally, Widening,
     },
 };
 
@@ -161,7 +161,8 @@ impl Relay {
 
     fn restore(&mut self, stored: StoredRequest, now: Millis) {
         let StoredRequest { request, received, mut attempts } = stored;
-        let last = attempts.pop().unwrap_or_default();
+        // An attempt that was ended is past; the next one may have nothing stored yet.
+        let last = attempts.pop_if(|last| last.widening.is_none()).unwrap_or_default();
         let attempt = Attempt(u32::try_from(attempts.len()).expect("attempts are limited"));
         // Told only if this attempt fails too.
         let last_reason = FailureReason::NoQuorum;
@@ -185,8 +186,8 @@ impl Relay {
                 Phase::Committing { round, population: last.population, drawn, commits, closes }
             }
             (None, None) => {
-                let tally_before = attempts.last().and_then(|before| before.tally.as_ref());
-                let opener = tally_before.map_or(received.hash(), Signed::hash);
+                let widening = attempts.last().and_then(|before| before.widening.as_ref());
+                let opener = widening.map_or(received.hash(), Signed::hash);
                 self.open_draw(request, attempt, opener, last_reason);
                 return;
             }
@@ -360,7 +361,7 @@ impl Relay {
             unreachable!("only reveals conclude");
         };
         let required = required_votes(&job.request, job.attempt, tally.body.population);
-        let (attempt, tally) = (job.attempt, tally.hash());
+        let (attempt, round, tally) = (job.attempt, tally.body.round, tally.hash());
         let executions = reveals.values().map(|reveal| &reveal.body.execution);
         let reason = match decide(executions, commits.len(), required) {
             Verdict::Agreed(execution) => {
@@ -373,17 +374,20 @@ impl Relay {
             Verdict::NoQuorum => FailureReason::NoQuorum,
         };
         // What workers disagreed on tells more than that too few answered the draw after it.
-        let reason = match job.last_reason {
+        let told = match job.last_reason {
             FailureReason::Disagreement => FailureReason::Disagreement,
             _ => reason,
         };
         if attempt.0 + 1 >= self.limits.attempts {
-            self.fail(id, reason, now);
+            self.fail(id, told, now);
             return;
         }
+        let reveals = sorted_hashes(reveals.values());
+        let widening = self.sign(Widening { request: id, attempt, round, tally, reveals, reason });
+        self.effects.push_back(persist(id, attempt, &widening, true));
         let job = self.remove(&id);
         let next = Attempt(attempt.0 + 1);
-        self.open_draw(job.request, next, tally, reason);
+        self.open_draw(job.request, next, widening.hash(), told);
     }
 
     fn fail(&mut self, id: RequestId, reason: FailureReason, now: Millis) {

@@ -26,7 +26,7 @@ use wire::{
     agreement::required_votes,
     compute::{
         Agreement, Commit, Draw, Execution, Outcome, Receipt, Received, Request, Reveal, Tally,
-        Threshold, script_seed, verify_draw,
+        Threshold, Widening, script_seed, verify_draw,
     },
     json::CanonicalJson,
     key::StatementSigner as _,
@@ -159,7 +159,9 @@ impl Life {
     fn opener(&self, attempt: Attempt) -> Option<StatementHash> {
         match attempt.0.checked_sub(1) {
             None => Some(self.received.hash()),
-            Some(before) => self.tally(Attempt(before)).map(Signed::hash),
+            Some(before) => {
+                self.attempts.get(&Attempt(before))?.widening.as_ref().map(Signed::hash)
+            }
         }
     }
 
@@ -652,6 +654,11 @@ impl Model {
                         let tally = open(bytes);
                         self.history.note(Tally::KIND, &tally);
                         stored.tally = Some(tally);
+                    }
+                    Widening::KIND => {
+                        let widening = open(bytes);
+                        self.history.note(Widening::KIND, &widening);
+                        stored.widening = Some(widening);
                     }
                     Receipt::KIND => {
                         let receipt: Signed<Receipt> = open(bytes);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use compute::{Ending, Relay, RelayEffect, RelayEvent, RelayLimits, StoredAttempt, StoredRequest};
 use wire::{
     Attempt, Body, Millis, NetworkId, NodeKey, Nonce, Round, Salt, Signed, StatementHash, VrfProof,
-    compute::{Commit, Draw, Execution, Outcome, Received, Request, Reveal, Tally},
+    compute::{
+        Commit, Draw, Execution, FailureReason, Outcome, Received, Request, Reveal, Tally, Widening,
+    },
     json::CanonicalJson,
 };
 
@@ -78,6 +80,13 @@ fn said() -> Said {
     Said { draws, commits, reveals, tally }
 }
 
+fn widening_of(tally: &Signed<Tally>, reveals: Vec<StatementHash>) -> Signed<Widening> {
+    let Tally { request, attempt, round, .. } = tally.body;
+    let (tally, reason) = (tally.hash(), FailureReason::NoQuorum);
+    let widening = Widening { request, attempt, round, tally, reveals, reason };
+    Signed::sign(NETWORK, &*key(), widening)
+}
+
 fn sorted_hashes<B: Body>(statements: &[Signed<B>]) -> Vec<StatementHash> {
     let mut hashes: Vec<_> = statements.iter().map(Signed::hash).collect();
     hashes.sort_unstable();
@@ -128,16 +137,21 @@ fn while_drawing_the_draw_is_opened_again_by_the_same_statement() {
 }
 
 #[test]
-fn a_later_draw_is_opened_again_by_the_tally_before_it() {
+fn a_later_draw_is_opened_again_by_the_widening_before_it() {
     let said = said();
+    let widening = widening_of(&said.tally, Vec::new());
     let first = StoredAttempt {
         population: 3,
         drawn: said.draws.clone(),
         tally: Some(said.tally.clone()),
+        widening: Some(widening.clone()),
         ..StoredAttempt::default()
     };
-    let (_, effects) = restored(vec![first, StoredAttempt::default()]);
-    assert_eq!(opened_in(&effects), Some((Attempt(1), said.tally.hash())));
+    // Whether or not anything of the next one is stored.
+    for attempts in [vec![first.clone()], vec![first, StoredAttempt::default()]] {
+        let (_, effects) = restored(attempts);
+        assert_eq!(opened_in(&effects), Some((Attempt(1), widening.hash())));
+    }
 }
 
 #[test]
@@ -171,6 +185,7 @@ fn while_revealing_the_tally_is_told_again_and_the_stored_reveals_count() {
         commits: said.commits.clone(),
         tally: Some(said.tally.clone()),
         reveals: said.reveals[..2].to_vec(),
+        widening: None,
     };
     let (mut relay, effects) = restored(vec![attempt]);
     assert_eq!(effects.len(), 1, "{effects:?}");
@@ -193,6 +208,7 @@ fn what_is_complete_goes_on_at_once() {
         commits: said.commits.clone(),
         tally: Some(said.tally.clone()),
         reveals: said.reveals.clone(),
+        widening: None,
     };
     let (relay, effects) = restored(vec![attempt]);
     assert!(matches!(ending_in(&effects), Some(Ending::Agreed(_))), "{effects:?}");
@@ -211,12 +227,13 @@ fn a_tally_of_too_few_opens_the_next_draw() {
         drawn: said.draws.clone(),
         commits: said.commits[..1].to_vec(),
         tally: Some(tally.clone()),
-        reveals: Vec::new(),
+        ..StoredAttempt::default()
     };
     let (mut relay, _) = restored(vec![attempt]);
     relay.handle_timeout(NOW);
     let effects = effects(&mut relay);
-    assert_eq!(opened_in(&effects), Some((Attempt(1), tally.hash())));
+    let widening = widening_of(&tally, Vec::new());
+    assert_eq!(opened_in(&effects), Some((Attempt(1), widening.hash())));
 }
 
 #[test]

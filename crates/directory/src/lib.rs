@@ -7,9 +7,11 @@
 //! | --- | --- |
 //! | `snapshot.rs` | the nodes of a network as seen at one moment |
 //! | `liveness.rs` | when each node was last heard of |
+//! | `swift.rs` | SWIFT's node storage: records, sharing, alive checks |
 
 mod liveness;
 mod snapshot;
+pub mod swift;
 
 pub use liveness::Liveness;
 pub use snapshot::{AdmitError, Directory, Snapshot};

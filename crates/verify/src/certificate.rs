@@ -17,7 +17,7 @@ use wire::{
 use crate::{
     draw::{CheckedDraw, DrawContext, DrawError, Opener, check_link, check_opening},
     record::{AttemptParts, FormatError, MAX_CERTIFICATE_BYTES, Parts},
-    votes::{agreement_in_words, check_agreement, check_votes, check_worker_draw},
+    votes::{agreement_in_words, check_agreement, check_votes, check_widening, check_worker_draw},
 };
 
 /// Why a certificate is refused.
@@ -223,8 +223,12 @@ fn check(parts: &Parts, checks: &mut Vec<String>) -> Result<(), CertificateError
             let reason = "it agreed, and the relay drew again";
             let open = !matches!(verdict, Verdict::Agreed(_));
             open.then_some(()).ok_or(CertificateError::Agreement { attempt, reason })?;
-            opener = Opener { statement: attempt_parts.tally.hash(), after: draw.round };
+            let widening = check_widening(parts, attempt, attempt_parts, &draw, &verdict)?;
+            opener = Opener { statement: widening, after: draw.round };
         } else {
+            let reason = "it is the last one, and was widened";
+            let last = attempt_parts.widening.is_none();
+            last.then_some(()).ok_or(CertificateError::Agreement { attempt, reason })?;
             check_agreement(parts, attempt, attempt_parts, &verdict)?;
             checks.push(agreement_in_words(parts));
         }

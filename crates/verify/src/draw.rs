@@ -6,7 +6,7 @@
 use wire::{
     Attempt, Millis, NetworkId, NodeId, RequestId, Round, Seed, Signed, StatementError,
     StatementHash,
-    compute::{DrawOpening, Offer, Received, RequestError, Tally, Threshold},
+    compute::{DrawOpening, Offer, Received, RequestError, Threshold, Widening},
     merkle::{MerkleError, verify_inclusion},
     network::{Admission, Role},
     round::{RoundOpening, verify_seed},
@@ -194,10 +194,10 @@ pub fn check_opener(
         let received = Signed::<Received>::open(network, opener)?;
         (received.signer, received.body.request, Attempt(0), received.hash(), Round(0))
     } else {
-        let tally = Signed::<Tally>::open(network, opener)?;
-        let opens = Attempt(tally.body.attempt.0.saturating_add(1));
-        let (hash, round) = (tally.hash(), tally.body.round);
-        (tally.signer, tally.body.request, opens, hash, round)
+        let widening = Signed::<Widening>::open(network, opener)?;
+        let opens = Attempt(widening.body.attempt.0.saturating_add(1));
+        let (hash, round) = (widening.hash(), widening.body.round);
+        (widening.signer, widening.body.request, opens, hash, round)
     };
     let good = signer == *relay && about == *request && opens == attempt;
     good.then_some(Opener { statement, after }).ok_or(DrawError::Opener(attempt))

@@ -7,9 +7,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use wire::{
-    Body, NetworkId, NodeId, Signed, StatementError,
+    Attempt, Body, NetworkId, NodeId, RequestId, Signed, StatementError, StatementHash,
     checkpoint::{CheckpointError, SignedCheckpoint},
-    compute::{Agreement, Commit, Failure, Receipt, Received, Reveal, Tally},
+    compute::{Agreement, Commit, Failure, Receipt, Received, Reveal, Tally, Widening},
     network::{Admission, Genesis, GenesisError, NetworkError},
     round::RoundOpening,
     statement::Envelope,
@@ -32,7 +32,8 @@ pub enum Rule {
     FalseReveal,
     /// A tally without a commit that has a receipt. Statements: commit, receipt, tally.
     OmittedCommit,
-    /// An agreement without a reveal that has a receipt. Statements: reveal, receipt, agreement.
+    /// An agreement, or a widening, without a reveal of its attempt that has a receipt. Statements:
+    /// reveal, receipt, agreement or widening.
     OmittedReveal,
     /// An agreement and a failure for one request. Statements: agreement, failure.
     TwoEndings,
@@ -200,8 +201,8 @@ fn judge(
         (Rule::OmittedCommit, [commit, receipt, tally]) => {
             omitted_commit(network, accused, commit, receipt, tally)
         }
-        (Rule::OmittedReveal, [reveal, receipt, agreement]) => {
-            omitted_reveal(network, accused, reveal, receipt, agreement)
+        (Rule::OmittedReveal, [reveal, receipt, end]) => {
+            omitted_reveal(network, accused, reveal, receipt, end)
         }
         (Rule::TwoEndings, [agreement, failure]) => {
             two_endings(network, accused, agreement, failure)
@@ -246,6 +247,7 @@ fn two_statements(
         Tally::KIND => judge_kind::<Tally>,
         Agreement::KIND => judge_kind::<Agreement>,
         Failure::KIND => judge_kind::<Failure>,
+        Widening::KIND => judge_kind::<Widening>,
         _ => {
             return Err(EvidenceError::ProvesNothing("statements of this kind have no position"));
         }
@@ -293,33 +295,50 @@ fn omitted_commit(
     ))
 }
 
+/// How an attempt ended: with an agreement or with a wider draw.
+struct AttemptEnd {
+    kind: &'static str,
+    signer: NodeId,
+    hash: StatementHash,
+    request: RequestId,
+    attempt: Attempt,
+    reveals: Vec<StatementHash>,
+}
+
+impl AttemptEnd {
+    fn open(network: &NetworkId, bytes: &[u8]) -> Result<Self, EvidenceError> {
+        if Envelope::from_bytes(bytes)?.kind == Widening::KIND {
+            let end = Signed::<Widening>::open(network, bytes)?;
+            let (signer, hash) = (end.signer, end.hash());
+            let Widening { request, attempt, reveals, .. } = end.body;
+            return Ok(Self { kind: Widening::KIND, signer, hash, request, attempt, reveals });
+        }
+        let end = Signed::<Agreement>::open(network, bytes)?;
+        let (signer, hash) = (end.signer, end.hash());
+        let Agreement { request, attempt, agreeing, dissenting, .. } = end.body;
+        let reveals = [agreeing, dissenting].concat();
+        Ok(Self { kind: Agreement::KIND, signer, hash, request, attempt, reveals })
+    }
+}
+
 fn omitted_reveal(
     network: &NetworkId,
     accused: &NodeId,
     reveal: &[u8],
     receipt: &[u8],
-    agreement: &[u8],
+    end: &[u8],
 ) -> Result<String, EvidenceError> {
     let reveal = Signed::<Reveal>::open(network, reveal)?;
     let receipt = Signed::<Receipt>::open(network, receipt)?;
-    let agreement = Signed::<Agreement>::open(network, agreement)?;
-    proves(receipt.signer == *accused && agreement.signer == *accused, NOT_THE_ACCUSED)?;
+    let end = AttemptEnd::open(network, end)?;
+    proves(receipt.signer == *accused && end.signer == *accused, NOT_THE_ACCUSED)?;
     proves(receipt.body.statement == reveal.hash(), "the receipt is for another statement")?;
-    let places = [
-        (receipt.body.request, receipt.body.attempt),
-        (agreement.body.request, agreement.body.attempt),
-    ];
+    let places = [(receipt.body.request, receipt.body.attempt), (end.request, end.attempt)];
     let same = places.iter().all(|place| *place == (reveal.body.request, reveal.body.attempt));
     proves(same, "the statements are about different attempts")?;
-    let body = &agreement.body;
-    let counted =
-        body.agreeing.contains(&reveal.hash()) || body.dissenting.contains(&reveal.hash());
-    proves(!counted, "the agreement counts the reveal")?;
-    Ok(format!(
-        "gave a receipt for reveal {} and left it out of agreement {}",
-        reveal.hash(),
-        agreement.hash()
-    ))
+    proves(!end.reveals.contains(&reveal.hash()), "the end of the attempt counts the reveal")?;
+    let (kind, hash) = (end.kind, end.hash);
+    Ok(format!("gave a receipt for reveal {} and left it out of {kind} {hash}", reveal.hash()))
 }
 
 fn two_endings(

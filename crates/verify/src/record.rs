@@ -9,6 +9,7 @@ use wire::{
     Body, NetworkId, NodeId, Signed, StatementError,
     compute::{
         Agreement, Commit, Draw, DrawOpening, Execution, Outcome, Received, Request, Reveal, Tally,
+        Widening,
     },
     encoding::{self, EncodingError},
     merkle::InclusionProof,
@@ -56,6 +57,8 @@ pub struct AttemptParts {
     pub tally: Signed<Tally>,
     /// Those who were drawn, by node.
     pub workers: Vec<WorkerParts>,
+    /// That it ended without an agreement; the last one has none.
+    pub widening: Option<Signed<Widening>>,
 }
 
 /// One drawn worker.
@@ -135,6 +138,8 @@ struct AttemptFile {
     opening: String,
     tally: String,
     workers: Vec<WorkerFile>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    widening: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -358,6 +363,7 @@ impl AttemptFile {
             opening: STANDARD.encode(encoding::to_bytes(&attempt.opening)),
             tally: shown(&attempt.tally),
             workers: workers.collect(),
+            widening: attempt.widening.as_ref().map(shown),
         }
     }
 
@@ -377,6 +383,11 @@ impl AttemptFile {
             opening: value("opening", &self.opening)?,
             tally: statement("tally", network, &self.tally)?,
             workers: self.workers.iter().map(worker).collect::<Result<_, _>>()?,
+            widening: self
+                .widening
+                .as_deref()
+                .map(|text| statement("widening", network, text))
+                .transpose()?,
         })
     }
 }

@@ -7,7 +7,7 @@
 use wire::{
     Attempt, NetworkId, NodeId, Signed, StatementHash,
     agreement::{Verdict, decide, required_votes},
-    compute::{Commit, Draw, Outcome, Reveal, verify_draw},
+    compute::{Commit, Draw, FailureReason, Outcome, Reveal, verify_draw},
     merkle::verify_inclusion,
     round::RoundOpening,
 };
@@ -107,6 +107,40 @@ fn sorted(hashes: impl Iterator<Item = StatementHash>) -> Vec<StatementHash> {
     let mut hashes: Vec<_> = hashes.collect();
     hashes.sort_unstable();
     hashes
+}
+
+/// Checks that the relay ended an attempt with all that is shown of it; what opens the next one.
+pub(crate) fn check_widening(
+    parts: &Parts,
+    attempt: Attempt,
+    attempt_parts: &AttemptParts,
+    draw: &CheckedDraw,
+    verdict: &Verdict,
+) -> Result<StatementHash, CertificateError> {
+    let error = |reason| CertificateError::Agreement { attempt, reason };
+    let widening = attempt_parts.widening.as_ref();
+    let widening = widening.ok_or(error("it is not the last one, and no widening is shown"))?;
+    let said = &widening.body;
+    let reveals = attempt_parts.workers.iter().filter_map(|worker| worker.reveal.as_ref());
+    let reason = match verdict {
+        Verdict::Disagreement => FailureReason::Disagreement,
+        Verdict::NoQuorum | Verdict::Agreed(_) => FailureReason::NoQuorum,
+    };
+    let belongs = widening.signer == parts.relay.body.node
+        && (said.request, said.attempt, said.round) == (parts.request.id(), attempt, draw.round);
+    let rules = [
+        (belongs, "the widening is another one's"),
+        (said.tally == attempt_parts.tally.hash(), "the widening builds on another tally"),
+        (
+            said.reveals == sorted(reveals.map(Signed::hash)),
+            "the widening names other reveals than those shown",
+        ),
+        (said.reason == reason, "the widening gives another reason than the votes"),
+    ];
+    for (holds, reason) in rules {
+        holds.then_some(()).ok_or(error(reason))?;
+    }
+    Ok(widening.hash())
 }
 
 pub(crate) fn check_agreement(

@@ -5,17 +5,16 @@
 
 mod network;
 
-use network::{Run, Vote, World, request, says};
-use verify::Certificate;
-use wire::{Attempt, Round};
+use network::{Run, Vote, World, request, says, widen};
+use verify::{Certificate, Evidence, Rule};
+use wire::{Attempt, Round, compute::Receipt};
 
 fn lie() -> [Vote; 1] {
     [Vote::Says(says("666"))]
 }
 
-/// Reveals that the relay took in an attempt that it then calls failed are missed by nobody: no
-/// statement says how an attempt ended, and the rule for omitted reveals looks at the agreement of
-/// the same attempt only.
+/// Reveals that the relay took in an attempt that it then calls failed are missed by nobody who has
+/// the file alone. Each of those workers holds a receipt, though, and with it the relay is convicted.
 #[test]
 fn an_attempt_whose_reveals_the_relay_hides_counts_as_failed() {
     let world = World::new(12);
@@ -23,12 +22,25 @@ fn an_attempt_whose_reveals_the_relay_hides_counts_as_failed() {
     let mut run = Run::new(&world, &request, 3, 2);
     let opener = run.received.hash();
     let mut honest = run.attempt(Attempt(0), opener, &[Vote::Says(says("3"))]);
+    let mut hidden = None;
     for worker in &mut honest.workers {
-        worker.reveal = None;
+        hidden = worker.reveal.take();
     }
-    let second = run.attempt(Attempt(1), honest.tally.hash(), &lie());
+    let opener = widen(&world, &run.request, &mut honest);
+    let second = run.attempt(Attempt(1), opener, &lie());
+    let widening = honest.widening.clone().expect("just made");
     let certificate = Certificate::new(run.parts(Round(3), vec![honest, second], &says("666")));
     assert!(certificate.is_ok());
+    // The file alone does not show it; but the relay gave a receipt for what it hides.
+    let (reveal, relay) = (hidden.expect("there"), &world.relay);
+    let (request, attempt, statement) = (run.request.id(), Attempt(0), reveal.hash());
+    let receipt = relay.sign(Receipt { request, attempt, statement });
+    let statements = [reveal.bytes(), receipt.bytes(), widening.bytes()].map(|it| it.to_vec());
+    let admission = relay.admission.clone();
+    let genesis = world.genesis.clone();
+    let evidence =
+        Evidence::new(genesis, admission, Rule::OmittedReveal, statements.into()).expect("guilty");
+    assert_eq!(evidence.verdict().accused, relay.id());
 }
 
 /// The relay logs one statement twice, the second time when it has seen the seed that the first one

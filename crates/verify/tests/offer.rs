@@ -2,11 +2,11 @@
 
 mod network;
 
-use network::{CREATED, Node, PERIOD_MS, Run, Vote, World, request, says, tally};
+use network::{CREATED, Node, PERIOD_MS, Run, Vote, World, request, says, tally, widen};
 use verify::draw::{CheckedDraw, DrawError, check_offer};
 use wire::{
     Attempt, NodeKey, Nonce, Round, Seed, Signed, StatementError,
-    compute::{Offer, Received, Request, Threshold},
+    compute::{FailureReason, Offer, Received, Request, Threshold, Widening},
     merkle::TreeHead,
     round::RoundOpening,
 };
@@ -15,8 +15,10 @@ use wire::{
 fn offers(world: &World) -> [Offer; 2] {
     let mut run = Run::new(world, &request(5, 3), 3, 2);
     let received = run.received.clone();
-    let first = run.attempt(Attempt(0), received.hash(), &[Vote::Idle]);
-    let second = run.attempt(Attempt(1), first.tally.hash(), &[Vote::Says(says("3"))]);
+    let mut first = run.attempt(Attempt(0), received.hash(), &[Vote::Idle]);
+    let opener = widen(world, &run.request, &mut first);
+    let widening = first.widening.clone().expect("just made");
+    let second = run.attempt(Attempt(1), opener, &[Vote::Says(says("3"))]);
     let offer = |attempt, opener: &[u8], round: Round, opening| Offer {
         request: run.request.clone(),
         attempt,
@@ -27,7 +29,7 @@ fn offers(world: &World) -> [Offer; 2] {
     };
     [
         offer(Attempt(0), received.bytes(), Round(4), first.opening),
-        offer(Attempt(1), first.tally.bytes(), Round(5), second.opening),
+        offer(Attempt(1), widening.bytes(), Round(5), second.opening),
     ]
 }
 
@@ -93,12 +95,19 @@ fn another_relays_offer_is_refused() {
     assert_eq!(error, DrawError::Opener(Attempt(0)));
 }
 
-/// The tally of an attempt that nobody was asked for, in the log before the seed was known.
+/// The end of an attempt that nobody was asked for, in the log before the seed was known.
 #[test]
-fn a_tally_that_was_signed_before_its_round_opens_nothing() {
+fn a_widening_that_was_signed_before_its_round_opens_nothing() {
     let world = World::new(5);
     let mut run = Run::new(&world, &request(5, 3), 3, 2);
-    let early = tally(&world, &run.request, Attempt(0), Round(4), &[]);
+    let early = world.relay.sign(Widening {
+        request: run.request.id(),
+        attempt: Attempt(0),
+        round: Round(4),
+        tally: tally(&world, &run.request, Attempt(0), Round(4), &[]).hash(),
+        reveals: Vec::new(),
+        reason: FailureReason::NoQuorum,
+    });
     run.append(run.received.hash());
     let index = run.append(early.hash());
     let round = run.open_round();

@@ -2,7 +2,7 @@
 //!
 //! The way of a request: the relay *received* it, each worker answers the *draw*, those drawn run
 //! the script and *commit* to what came out, the relay closes the commits with a *tally*, the
-//! workers *reveal*, the relay states the *agreement* or the *failure*. Each names what it builds
+//! workers *reveal*, the relay states the *agreement*, a *widening* of the draw, or the *failure*. Each names what it builds
 //! on by hash, so a verifier can walk back from the end.
 
 mod draw;
@@ -15,6 +15,7 @@ pub use draw::{
 pub use request::{Received, Request, RequestError};
 pub use vote::{
     Agreement, Commit, Execution, Failure, FailureReason, Fault, Outcome, Receipt, Reveal, Tally,
+    Widening,
 };
 
 /// The longest address of a script, in bytes.

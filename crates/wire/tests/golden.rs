@@ -16,7 +16,7 @@ use wire::{
     checkpoint::{Cosignature, SignedCheckpoint, log_name, verifier_key},
     compute::{
         Agreement, Commit, Draw, Failure, Offer, Receipt, Received, Request, Reveal, Tally,
-        script_seed, verify_draw,
+        Widening, script_seed, verify_draw,
     },
     credential,
     encoding::{self, EncodingError},
@@ -168,6 +168,7 @@ fn statements_are_read_back() {
     opens::<Reveal>("reveal-fault", network, &world.reveal_fault);
     opens::<Receipt>("receipt", network, &world.receipt);
     opens::<Tally>("tally", network, &world.tally);
+    opens::<Widening>("widening", network, &world.widening);
     opens::<Agreement>("agreement", network, &world.agreement);
     opens::<Failure>("failure", network, &world.failure);
 }
@@ -320,6 +321,7 @@ fn open_as(kind: &str, network: &NetworkId, bytes: &[u8]) -> Result<(), Statemen
         Tally::KIND => open::<Tally>(network, bytes),
         Agreement::KIND => open::<Agreement>(network, bytes),
         Failure::KIND => open::<Failure>(network, bytes),
+        Widening::KIND => open::<Widening>(network, bytes),
         other => panic!("no such kind: {other}"),
     }
 }

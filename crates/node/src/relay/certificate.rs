@@ -13,7 +13,7 @@ use verify::{
 };
 use wire::{
     Body as _, NetworkId, NodeId, Round, Signed, StatementHash,
-    compute::{Agreement, Commit, Draw, DrawOpening, Received, Request, Reveal, Tally},
+    compute::{Agreement, Commit, Draw, DrawOpening, Received, Request, Reveal, Tally, Widening},
     encoding,
     network::Role,
 };
@@ -43,6 +43,7 @@ struct StoredVotes {
     commits: BTreeMap<NodeId, Signed<Commit>>,
     reveals: BTreeMap<NodeId, Signed<Reveal>>,
     tally: Option<Signed<Tally>>,
+    widening: Option<Signed<Widening>>,
 }
 
 /// The certificate of an agreed request.
@@ -69,7 +70,7 @@ pub(crate) fn make(
     let mut opener = received.hash();
     for votes in votes {
         let tally = votes.tally.clone().ok_or_else(|| missing("a tally"))?;
-        let next_opener = tally.hash();
+        let next_opener = votes.widening.as_ref().map_or(opener, Signed::hash);
         attempts.push(attempt_parts(reader, network, &opener, votes, tally, &mut rounds)?);
         opener = next_opener;
     }
@@ -117,6 +118,7 @@ fn read_votes(
                 votes.reveals.insert(statement.signer, Signed::open_trusted(bytes)?);
             }
             Tally::KIND => votes.tally = Some(Signed::open_trusted(bytes)?),
+            Widening::KIND => votes.widening = Some(Signed::open_trusted(bytes)?),
             _ => {}
         }
     }
@@ -163,7 +165,7 @@ fn attempt_parts(
     rounds.insert(round, decides.statement);
     let opening =
         DrawOpening { opener_proof, head, head_proof, previous_head, previous_head_proof };
-    Ok(AttemptParts { opening, tally, workers })
+    Ok(AttemptParts { opening, tally, workers, widening: votes.widening })
 }
 
 fn add_links(reader: &Reader, rounds: &mut Rounds) -> Result<(), MakeError> {

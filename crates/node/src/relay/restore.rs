@@ -5,7 +5,7 @@ use compute::{StoredAttempt, StoredRequest};
 use store::{OpenRequest, StoreError};
 use wire::{
     Body as _, Signed,
-    compute::{Commit, Draw, Received, Request, Reveal, Tally},
+    compute::{Commit, Draw, Received, Request, Reveal, Tally, Widening},
     encoding,
 };
 
@@ -34,6 +34,9 @@ pub(crate) fn restore(
             Draw::KIND => Signed::open_trusted(bytes).map(|draw| attempt.drawn.push(draw)),
             Commit::KIND => Signed::open_trusted(bytes).map(|commit| attempt.commits.push(commit)),
             Tally::KIND => Signed::open_trusted(bytes).map(|tally| attempt.tally = Some(tally)),
+            Widening::KIND => {
+                Signed::open_trusted(bytes).map(|widening| attempt.widening = Some(widening))
+            }
             Reveal::KIND => Signed::open_trusted(bytes).map(|reveal| attempt.reveals.push(reveal)),
             _ => Ok(()),
         };

@@ -27,9 +27,10 @@ fn a_wider_draw_takes_more_than_a_quorum_of_accomplices() {
         let index = run.append(opener);
         let round = run.open_round();
         let tally = tally(&world, &run.request, attempt, round, &[]);
-        opener = tally.hash();
         let opening = run.opening(index, round.previous(), round);
-        attempts.push(AttemptParts { opening, tally, workers: Vec::new() });
+        let mut parts = AttemptParts { opening, tally, workers: Vec::new(), widening: None };
+        opener = network::widen(&world, &run.request, &mut parts);
+        attempts.push(parts);
     }
     let index = run.append(opener);
     let round = run.open_round();

@@ -1,5 +1,7 @@
 //! Attacks on the request and the order of its attempts.
 
+use wire::compute::{FailureReason, Widening};
+
 use super::*;
 
 #[test]
@@ -67,6 +69,33 @@ fn attempts_out_of_order_or_left_out_are_refused() {
     assert_refused!(parts, CertificateError::Mismatch("attempts: there is none"));
 }
 
+#[test]
+fn the_end_of_an_attempt_must_be_shown_as_it_was() {
+    let world = World::new(5);
+    let (run, attempts) = three_attempts(&world);
+    accepted(run.parts(Round(1), attempts.clone(), &says("3")));
+    let edits: [(&str, Edit<Widening>); 5] = [
+        ("other reveals", |widening| widening.reveals.truncate(1)),
+        ("another reason", |widening| widening.reason = FailureReason::NoQuorum),
+        ("another tally", |widening| widening.tally.0[0] ^= 1),
+        ("another one's", |widening| widening.request.0[0] ^= 1),
+        ("another one's", |widening| widening.round.0 += 1),
+    ];
+    for (why, edit) in edits {
+        let mut parts = run.parts(Round(1), attempts.clone(), &says("3"));
+        let mut body = parts.attempts[0].widening.take().expect("it was widened").body;
+        edit(&mut body);
+        parts.attempts[0].widening = Some(world.relay.sign(body));
+        assert_refused!(parts, CertificateError::Agreement { attempt: Attempt(0), reason } if reason.contains(why));
+    }
+    let mut parts = run.parts(Round(1), attempts.clone(), &says("3"));
+    parts.attempts[1].widening = None;
+    assert_refused!(parts, CertificateError::Agreement { attempt: Attempt(1), reason } if reason.contains("no widening"));
+    let mut parts = run.parts(Round(1), attempts, &says("3"));
+    widen(&world, &run.request, &mut parts.attempts[2]);
+    assert_refused!(parts, CertificateError::Agreement { attempt: Attempt(2), reason } if reason.contains("last one"));
+}
+
 /// An empty tally says nothing that needs the seed: the relay signs it before the round, logs it with
 /// the request, and has every attempt, up to the one that draws everybody, decided by one round.
 #[test]
@@ -79,8 +108,16 @@ fn attempts_decided_by_one_round_are_refused() {
     let mut tallies = Vec::new();
     for attempt in 0..2 {
         let empty = tally(&world, &request, Attempt(attempt), round, &[]);
-        openers.push(empty.hash());
-        tallies.push(empty);
+        let widening = world.relay.sign(Widening {
+            request: request.id(),
+            attempt: Attempt(attempt),
+            round,
+            tally: empty.hash(),
+            reveals: Vec::new(),
+            reason: FailureReason::NoQuorum,
+        });
+        openers.push(widening.hash());
+        tallies.push((empty, widening));
     }
     let indexes: Vec<u64> = openers.iter().map(|opener| run.append(*opener)).collect();
     assert_eq!(run.open_round(), round);
@@ -88,10 +125,11 @@ fn attempts_decided_by_one_round_are_refused() {
     let mut attempts: Vec<AttemptParts> = tallies
         .into_iter()
         .enumerate()
-        .map(|(number, tally)| AttemptParts {
+        .map(|(number, (tally, widening))| AttemptParts {
             opening: opening(number),
             tally,
             workers: Vec::new(),
+            widening: Some(widening),
         })
         .collect();
     attempts.push(run.attempt_of(

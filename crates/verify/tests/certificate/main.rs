@@ -16,7 +16,7 @@ mod votes;
 
 use network::{
     CREATED, Node, PERIOD_MS, Run, SCRIPT, Vote, World, admission, agree_again, agreed, agreement,
-    faults, request, says, sign_again, tally, vote_for,
+    faults, request, says, sign_again, tally, vote_for, widen,
 };
 use verify::{
     Certificate, CertificateError,
@@ -77,11 +77,13 @@ fn three_attempts(world: &World) -> (Run<'_>, Vec<AttemptParts>) {
     let mut run = Run::new(world, &request(5, 3), 4, 2);
     let votes = ["1", "2", "3", "4", "5"].map(|value| Vote::Says(says(value)));
     let opener = run.received.hash();
-    let first = run.attempt(Attempt(0), opener, &votes);
+    let mut first = run.attempt(Attempt(0), opener, &votes);
+    let opener = widen(world, &run.request, &mut first);
     run.open_round();
     run.open_round();
-    let second = run.attempt(Attempt(1), first.tally.hash(), &[Vote::Idle]);
+    let mut second = run.attempt(Attempt(1), opener, &[Vote::Idle]);
+    let opener = widen(world, &run.request, &mut second);
     run.open_round();
-    let third = run.attempt(Attempt(2), second.tally.hash(), &all_say("3"));
+    let third = run.attempt(Attempt(2), opener, &all_say("3"));
     (run, vec![first, second, third])
 }

@@ -194,8 +194,9 @@ fn an_earlier_attempt_that_agreed_cannot_be_passed_over() {
     let world = World::new(5);
     let mut run = Run::new(&world, &request(5, 3), 3, 2);
     let opener = run.received.hash();
-    let first = run.attempt(Attempt(0), opener, &all_say("3"));
-    let second = run.attempt(Attempt(1), first.tally.hash(), &[Vote::Says(says("666"))]);
+    let mut first = run.attempt(Attempt(0), opener, &all_say("3"));
+    let opener = widen(&world, &run.request, &mut first);
+    let second = run.attempt(Attempt(1), opener, &[Vote::Says(says("666"))]);
     let attempts = vec![first, second];
     let parts = run.parts(Round(2), attempts.clone(), &says("666"));
     assert_refused!(parts, CertificateError::Agreement { attempt: Attempt(0), reason } if reason.contains("drew again"));
@@ -207,6 +208,7 @@ fn an_earlier_attempt_that_agreed_cannot_be_passed_over() {
     assert_refused!(parts.clone(), CertificateError::Agreement { attempt: Attempt(0), .. });
     let empty = tally(&world, &parts.request, Attempt(0), Round(4), &parts.attempts[0].workers);
     parts.attempts[0].tally = empty;
+    widen(&world, &parts.request.clone(), &mut parts.attempts[0]);
     assert_refused!(
         parts,
         CertificateError::Draw { attempt: Attempt(1), source: DrawError::Proof { .. } }

@@ -8,9 +8,10 @@ use verify::record::{AttemptParts, Parts, WorkerParts};
 use wire::{
     Attempt, Body, CodeHash, Millis, NetworkId, NodeId, NodeKey, Nonce, OperatorKey, Round, Salt,
     Seed, Signed, StatementHash,
+    agreement::required_votes,
     compute::{
-        Agreement, Commit, Draw, DrawOpening, Execution, Fault, Outcome, Received, Request, Reveal,
-        Tally, Threshold, prove_draw,
+        Agreement, Commit, Draw, DrawOpening, Execution, FailureReason, Fault, Outcome, Received,
+        Request, Reveal, Tally, Threshold, Widening, prove_draw,
     },
     json::CanonicalJson,
     key::StatementSigner as _,
@@ -341,7 +342,7 @@ impl<'w> Run<'w> {
         let workers: Vec<WorkerParts> =
             voted.map(|(worker, vote)| self.worker(*worker, attempt, round, vote)).collect();
         let tally = tally(self.world, &self.request, attempt, round, &workers);
-        AttemptParts { opening, tally, workers }
+        AttemptParts { opening, tally, workers, widening: None }
     }
 
     /// All parts, with the rounds from `first` on; the relay says that `execution` was agreed on.
@@ -412,6 +413,29 @@ pub fn tally(
         drawn: sorted(workers.iter().map(|worker| worker.draw.hash())),
         commits: sorted(commits.map(Signed::hash)),
     })
+}
+
+/// The relay ends an attempt without an agreement; what opens the next one.
+pub fn widen(world: &World, request: &Request, parts: &mut AttemptParts) -> StatementHash {
+    let reveals = || parts.workers.iter().filter_map(|worker| worker.reveal.as_ref());
+    let tally = &parts.tally;
+    let required = required_votes(request, tally.body.attempt, tally.body.population);
+    let reason = if reveals().count() >= required {
+        FailureReason::Disagreement
+    } else {
+        FailureReason::NoQuorum
+    };
+    let widening = world.relay.sign(Widening {
+        request: request.id(),
+        attempt: tally.body.attempt,
+        round: tally.body.round,
+        tally: tally.hash(),
+        reveals: sorted(reveals().map(Signed::hash)),
+        reason,
+    });
+    let hash = widening.hash();
+    parts.widening = Some(widening);
+    hash
 }
 
 /// The relay's word that the last attempt agreed on `execution`.

@@ -117,7 +117,7 @@ pub fn verify_draw(
 /// That the round which decides a draw was the first one to cover what opened the draw.
 ///
 /// An attempt is opened by a statement in the relay's log: the first by *received*, each further one
-/// by the *tally* before it. It is drawn in the first round by whose opening the beacon had seen the
+/// by the *widening* before it. It is drawn in the first round by whose opening the beacon had seen the
 /// relay's log with that statement: whoever made the request could not know the seed, and the relay
 /// could not wait for a better one.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -148,7 +148,7 @@ pub struct Offer {
     /// Which draw of it.
     #[n(1)]
     pub attempt: Attempt,
-    /// The statement that opened the attempt: *received*, or the *tally* before.
+    /// The statement that opened the attempt: *received*, or the *widening* before.
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub opener: Vec<u8>,

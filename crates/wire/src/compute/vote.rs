@@ -173,6 +173,38 @@ impl Body for Tally {
     }
 }
 
+/// The relay's word that an attempt ended without an agreement, and what it had been shown: this opens
+/// the next, wider draw. A reveal with a receipt that is not named convicts it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Widening {
+    /// The request.
+    #[n(0)]
+    pub request: RequestId,
+    /// The attempt that ended.
+    #[n(1)]
+    pub attempt: Attempt,
+    /// The round that decided it; the next one is decided by a later round.
+    #[n(2)]
+    pub round: Round,
+    /// Its tally.
+    #[n(3)]
+    pub tally: StatementHash,
+    /// The reveals that it got, sorted.
+    #[n(4)]
+    pub reveals: Vec<StatementHash>,
+    /// Why they were not enough.
+    #[n(5)]
+    pub reason: FailureReason,
+}
+
+impl Body for Widening {
+    const KIND: &'static str = "widening";
+    type Signer = NodeId;
+    fn position(&self) -> Option<Vec<u8>> {
+        Some(encoding::to_bytes(&(self.request, self.attempt)))
+    }
+}
+
 /// The relay's word that enough workers agree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Agreement {

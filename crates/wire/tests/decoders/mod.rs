@@ -11,7 +11,7 @@ use wire::{
     checkpoint::SignedCheckpoint,
     compute::{
         Agreement, Commit, Draw, Execution, Failure, Offer, Receipt, Received, Request, Reveal,
-        Tally,
+        Tally, Widening,
     },
     credential::{self, Call},
     encoding,
@@ -49,6 +49,7 @@ pub fn statement(bytes: &[u8]) -> Taken {
         body::<Tally>(&network, bytes),
         body::<Agreement>(&network, bytes),
         body::<Failure>(&network, bytes),
+        body::<Widening>(&network, bytes),
     ];
     if let Some(admission) = value::<Admission>(bytes) {
         let _ = admission.check();

@@ -9,7 +9,7 @@ use wire::{
     checkpoint::SignedCheckpoint,
     compute::{
         Agreement, Commit, Draw, DrawOpening, Execution, Failure, FailureReason, Fault, Offer,
-        Outcome, Receipt, Received, Request, Reveal, Tally, prove_draw,
+        Outcome, Receipt, Received, Request, Reveal, Tally, Widening, prove_draw,
     },
     credential::{self, Call},
     json::CanonicalJson,
@@ -56,6 +56,7 @@ pub struct World {
     pub reveal_fault: Signed<Reveal>,
     pub receipt: Signed<Receipt>,
     pub tally: Signed<Tally>,
+    pub widening: Signed<Widening>,
     pub agreement: Signed<Agreement>,
     pub failure: Signed<Failure>,
     pub offer: Offer,
@@ -99,6 +100,7 @@ impl World {
             entry("reveal-fault", &self.reveal_fault),
             entry("receipt", &self.receipt),
             entry("tally", &self.tally),
+            entry("widening", &self.widening),
             entry("agreement", &self.agreement),
             entry("failure", &self.failure),
         ]
@@ -153,7 +155,7 @@ pub fn world() -> World {
         Received { request: id, received: Millis(1_700_000_003_000) },
     );
 
-    // Nobody was drawn in attempt 0, so its tally opens attempt 1, which the world is about.
+    // Nobody was drawn in attempt 0, so its widening opens attempt 1, which the world is about.
     let first_tally = Tally {
         request: id,
         attempt: Attempt(0),
@@ -162,7 +164,17 @@ pub fn world() -> World {
         drawn: Vec::new(),
         commits: Vec::new(),
     };
-    let opener = Signed::sign(network, &relay, first_tally);
+    let first_tally = Signed::sign(network, &relay, first_tally);
+    let widening = Widening {
+        request: id,
+        attempt: Attempt(0),
+        round: Round(1),
+        tally: first_tally.hash(),
+        reveals: Vec::new(),
+        reason: FailureReason::NoQuorum,
+    };
+    let widening = Signed::sign(network, &relay, widening);
+    let opener = widening.clone();
     let older = [leaf_hash(b"an older statement"), received.hash().0];
     let mut log = MemoryTree::from_leaf_hashes(older);
     let head_before = SeenHead { node: relay.id(), head: log.head() };
@@ -301,6 +313,7 @@ pub fn world() -> World {
         reveal_fault,
         receipt,
         tally,
+        widening,
         agreement,
         failure,
         offer,

@@ -27,9 +27,10 @@ impl Stage {
             attempts.push(AttemptParts {
                 opening: opening(&self.log, self.positions[&opener], &before, &decides),
                 workers: workers(attempt, &before.workers),
-                tally: tally.clone(),
+                tally,
+                widening: attempt.widening.clone(),
             });
-            opener = tally.hash();
+            opener = attempt.widening.as_ref().map_or(opener, Signed::hash);
         }
         let rounds = self.rounds.iter().map(|round| round.statement.clone());
         Parts {

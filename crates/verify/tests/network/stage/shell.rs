@@ -1,5 +1,7 @@
 //! What the shell of each node does with its machines' effects: store, then send.
 
+use wire::compute::Widening;
+
 use super::{result::opening, *};
 
 impl Stage {
@@ -131,6 +133,10 @@ impl Stage {
             let tally = Signed::<Tally>::open(&network, bytes).expect("its own");
             self.append(&tally);
         }
+        if kind == Widening::KIND {
+            let widening = Signed::<Widening>::open(&network, bytes).expect("its own");
+            self.append(&widening);
+        }
         let known = self.requests.get_mut(request).expect("known");
         let attempts = &mut known.stored.attempts;
         let position = attempt.0 as usize;
@@ -142,6 +148,9 @@ impl Stage {
             Commit::KIND => stored.commits.push(Signed::open(&network, bytes).expect("checked")),
             Reveal::KIND => stored.reveals.push(Signed::open(&network, bytes).expect("checked")),
             Tally::KIND => stored.tally = Some(Signed::open(&network, bytes).expect("its own")),
+            Widening::KIND => {
+                stored.widening = Some(Signed::open(&network, bytes).expect("its own"))
+            }
             other => panic!("a relay stores no {other}"),
         }
     }
@@ -171,10 +180,10 @@ impl Stage {
         match effect {
             DrawnEffect::Announce(opened) => {
                 let known = &self.requests[&opened.request].stored;
-                let tally = |before: u32| known.attempts[before as usize].tally.as_ref();
+                let widening = |before: u32| known.attempts[before as usize].widening.as_ref();
                 let opener = match opened.attempt.0.checked_sub(1) {
                     None => known.received.bytes().to_vec(),
-                    Some(before) => tally(before).expect("it opened the draw").bytes().to_vec(),
+                    Some(before) => widening(before).expect("it opened the draw").bytes().to_vec(),
                 };
                 let offer = Offer {
                     request: known.request.clone(),
