@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, serve::ListenerExt as _};
 use sandbox::{EngineError, Sandbox, SandboxError};
 use store::{Store, StoreError};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -141,7 +141,13 @@ impl Node {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let mut graceful = self.stopping.subscribe();
-        let server = axum::serve(self.listener, self.router).with_graceful_shutdown(async move {
+        // A small event must not wait for the acknowledgement of the one before it.
+        let listener = self.listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let server = axum::serve(listener, self.router).with_graceful_shutdown(async move {
             let _ = graceful.wait_for(|stop| *stop).await;
         });
         let mut server = tokio::spawn(server.into_future());

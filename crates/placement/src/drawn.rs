@@ -14,11 +14,14 @@ use std::{
 
 use wire::{
     Attempt, Millis, NetworkId, NodeId, RequestId, Round, Seed, Signed, StatementHash,
-    compute::{Draw, Threshold, verify_draw},
+    compute::{Draw, Threshold, expected_committee, verify_draw},
     round::Roster,
 };
 
-use crate::rounds::{RoundView, Rounds};
+use crate::{
+    pace::Pace,
+    rounds::{RoundView, Rounds},
+};
 
 /// What happens to the draws.
 #[derive(Debug)]
@@ -40,8 +43,15 @@ pub enum DrawnEvent {
     Round(RoundView),
     /// A worker answered.
     Answer(Signed<Draw>),
-    /// The request ended.
-    Abandon(RequestId),
+    /// The request ended; whether well, with an agreement.
+    Abandon {
+        /// The request.
+        request: RequestId,
+        /// Whether it was agreed on.
+        agreed: bool,
+    },
+    /// A worker that was drawn did not commit in time: fewer draws at once.
+    Late,
     /// The time that workers have to answer changed.
     Window(u64),
 }
@@ -120,6 +130,7 @@ pub enum DrawnEffect {
     },
 }
 
+/// A draw that waits for its round, or, once that has opened, for its turn.
 struct Waiting {
     attempt: Attempt,
     committee: u16,
@@ -143,8 +154,13 @@ pub struct Drawn {
     network: NetworkId,
     window_ms: u64,
     rounds: Rounds,
+    pace: Pace,
     waiting: BTreeMap<RequestId, Waiting>,
+    /// Those whose round has not opened, or whose turn has not come, in the order of the log.
+    turns: BTreeSet<(u64, RequestId)>,
     open: BTreeMap<RequestId, Open>,
+    /// The jobs that each request takes of the budget, from its draw to its end.
+    under_way: BTreeMap<RequestId, u64>,
     timers: BTreeSet<(Millis, RequestId)>,
     effects: VecDeque<DrawnEffect>,
 }
@@ -156,8 +172,11 @@ impl Drawn {
             network,
             window_ms,
             rounds: Rounds::default(),
+            pace: Pace::new(),
             waiting: BTreeMap::new(),
+            turns: BTreeSet::new(),
             open: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             timers: BTreeSet::new(),
             effects: VecDeque::new(),
         }
@@ -169,14 +188,12 @@ impl Drawn {
             DrawnEvent::Open { request, attempt, committee, opener, log_index } => {
                 self.abandon(&request);
                 self.waiting.insert(request, Waiting { attempt, committee, opener, log_index });
-                self.open_if_decided(request, now);
+                self.turns.insert((log_index, request));
+                self.open_in_turn(now);
             }
             DrawnEvent::Round(view) => {
                 self.rounds.insert(view);
-                let waiting: Vec<RequestId> = self.waiting.keys().copied().collect();
-                for request in waiting {
-                    self.open_if_decided(request, now);
-                }
+                self.open_in_turn(now);
             }
             DrawnEvent::Answer(draw) => {
                 let statement = draw.hash();
@@ -184,7 +201,14 @@ impl Drawn {
                     self.effects.push_back(DrawnEffect::Refused { statement, refusal });
                 }
             }
-            DrawnEvent::Abandon(request) => self.abandon(&request),
+            DrawnEvent::Abandon { request, agreed } => {
+                self.abandon(&request);
+                if agreed {
+                    self.pace.went_well();
+                }
+                self.open_in_turn(now);
+            }
+            DrawnEvent::Late => self.pace.was_late(now),
             DrawnEvent::Window(window_ms) => self.window_ms = window_ms,
         }
     }
@@ -205,48 +229,69 @@ impl Drawn {
             if at > now {
                 return;
             }
+            self.pace.was_late(now);
             self.conclude(&request);
         }
     }
 
     fn abandon(&mut self, request: &RequestId) {
-        self.waiting.remove(request);
+        if let Some(waiting) = self.waiting.remove(request) {
+            self.turns.remove(&(waiting.log_index, *request));
+        }
+        if let Some(jobs) = self.under_way.remove(request) {
+            self.pace.give_back(jobs);
+        }
         if let Some(open) = self.open.remove(request) {
             self.timers.remove(&(open.closes, *request));
         }
     }
 
-    fn open_if_decided(&mut self, request: RequestId, now: Millis) {
-        let Some(waiting) = self.waiting.get(&request) else {
-            return;
-        };
-        let Some((before, decides)) = self.rounds.deciding(waiting.log_index) else {
-            return;
-        };
-        let roster = Arc::clone(&before.workers);
-        let open = Open {
-            attempt: waiting.attempt,
-            round: decides.statement.body.round,
-            seed: decides.statement.body.seed,
-            threshold: Threshold::of(waiting.committee, waiting.attempt, roster.head().size),
-            roster,
-            answers: BTreeMap::new(),
-            closes: now.plus(self.window_ms),
-        };
-        self.effects.push_back(DrawnEffect::Announce(Opened {
-            request,
-            attempt: waiting.attempt,
-            opener: waiting.opener,
-            log_index: waiting.log_index,
-            before: before.clone(),
-            decides: decides.clone(),
-        }));
-        self.waiting.remove(&request);
-        self.timers.insert((open.closes, request));
-        let nobody = open.roster.members().is_empty();
-        self.open.insert(request, open);
-        if nobody {
-            self.conclude(&request);
+    /// Opens the draws whose round has opened, in the order of the log, while the budget lasts. A
+    /// draw that waits for its turn is decided by the same round as before.
+    fn open_in_turn(&mut self, now: Millis) {
+        let seen_size = self.rounds.seen_size();
+        let mut next = (0, RequestId([0; 32]));
+        while let Some((log_index, request)) = self.turns.range(next..).next().copied() {
+            if log_index >= seen_size {
+                return;
+            }
+            next = (log_index + 1, RequestId([0; 32]));
+            // A round that was missed proves nothing; who waits for it does not hold up the others.
+            let Some((before, decides)) = self.rounds.deciding(log_index) else { continue };
+            let waiting = &self.waiting[&request];
+            let (committee, attempt) = (waiting.committee, waiting.attempt);
+            let roster = Arc::clone(&before.workers);
+            let population = roster.head().size;
+            let jobs = expected_committee(committee, attempt, population);
+            if !self.pace.take(jobs, population) {
+                return;
+            }
+            let open = Open {
+                attempt,
+                round: decides.statement.body.round,
+                seed: decides.statement.body.seed,
+                threshold: Threshold::of(committee, attempt, population),
+                roster,
+                answers: BTreeMap::new(),
+                closes: now.plus(self.window_ms),
+            };
+            self.effects.push_back(DrawnEffect::Announce(Opened {
+                request,
+                attempt,
+                opener: waiting.opener,
+                log_index,
+                before: before.clone(),
+                decides: decides.clone(),
+            }));
+            self.turns.remove(&(log_index, request));
+            self.waiting.remove(&request);
+            self.under_way.insert(request, jobs);
+            self.timers.insert((open.closes, request));
+            let nobody = open.roster.members().is_empty();
+            self.open.insert(request, open);
+            if nobody {
+                self.conclude(&request);
+            }
         }
     }
 

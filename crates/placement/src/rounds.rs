@@ -43,11 +43,28 @@ impl Rounds {
         view.own_head.as_ref().map(|(seen, _)| seen.head.size > log_index)
     }
 
+    /// How far the newest round had seen this relay's log: what is not below waits for a round.
+    pub(crate) fn seen_size(&self) -> u64 {
+        let newest = self.views.values().next_back();
+        newest.and_then(|view| view.own_head.as_ref()).map_or(0, |(seen, _)| seen.head.size)
+    }
+
     /// The round before and the round that decides a draw opened by the log entry at `log_index`.
     pub(crate) fn deciding(&self, log_index: u64) -> Option<(&RoundView, &RoundView)> {
-        let (first, view) =
-            self.views.iter().find(|(_, view)| Self::covers(view, log_index) == Some(true))?;
-        let before = self.views.get(&first.previous())?;
-        (Self::covers(before, log_index) == Some(false)).then_some((before, view))
+        // What the beacon has seen of a log only grows, so the rounds that cover the entry are the
+        // newest ones; usually that is one.
+        let mut newest_first = self.views.values().rev();
+        let mut first: Option<&RoundView> = None;
+        let before = newest_first.find(|view| {
+            let covers = Self::covers(view, log_index) == Some(true);
+            if covers {
+                first = Some(view);
+            }
+            !covers
+        })?;
+        let first = first?;
+        let follows = before.statement.body.round.next() == first.statement.body.round;
+        let proves = Self::covers(before, log_index) == Some(false);
+        (follows && proves).then_some((before, first))
     }
 }

@@ -191,6 +191,43 @@ proptest! {
     }
 }
 
+/// A burst of requests is drawn in the order of the log, no more at once than the workers keep up
+/// with, and all by the one round that covers them.
+#[test]
+fn a_burst_is_drawn_in_turns() {
+    let workers = roster(5);
+    let mut machine = Drawn::new(NETWORK, WINDOW_MS);
+    let request = |number: u8| RequestId([number; 32]);
+    machine.handle(DrawnEvent::Round(view(1, Some(0), &workers)), Millis(0));
+    for number in 0..50 {
+        let other = request(50 - number);
+        machine.handle(open(other, Attempt(0), 3, u64::from(number)), Millis(0));
+    }
+    machine.handle(DrawnEvent::Round(view(2, Some(50), &workers)), Millis(0));
+    let announced = |effects: Vec<DrawnEffect>| -> Vec<(RequestId, Round)> {
+        let opened = effects.into_iter().filter_map(|effect| match effect {
+            DrawnEffect::Announce(opened) => Some(opened),
+            _ => None,
+        });
+        opened.map(|opened| (opened.request, opened.decides.statement.body.round)).collect()
+    };
+    let mut under_way = announced(effects(&mut machine));
+    assert_eq!(under_way.len(), 6, "4 jobs for each of 5 workers, 3 for each draw");
+    for round in 3..10 {
+        machine.handle(DrawnEvent::Round(view(round, Some(50), &workers)), Millis(0));
+    }
+    let mut order = Vec::new();
+    while let Some((done, round)) = under_way.first().copied() {
+        assert_eq!(round, Round(2), "however long it waited");
+        order.push(done);
+        under_way.remove(0);
+        machine.handle(DrawnEvent::Abandon { request: done, agreed: true }, Millis(0));
+        under_way.extend(announced(effects(&mut machine)));
+        assert!(under_way.len() <= 40);
+    }
+    assert_eq!(order, (0..50).map(|number| request(50 - number)).collect::<Vec<_>>());
+}
+
 /// Over many seeds the committee has its expected size, every worker is drawn equally often, and a
 /// widened draw is about twice as large. The bounds are five standard deviations: this fails by
 /// chance about once in a million runs, and the seeds are fixed.

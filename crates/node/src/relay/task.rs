@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use verify::Rule;
 use wire::{
     Body as _, Millis, NodeId, NodeKey, RequestId, Round, Signed, StatementHash,
+    agreement::required_votes,
     compute::{Commit, Draw, DrawOpening, Offer, Receipt, Request, Reveal, Tally},
     encoding,
     network::Settings,
@@ -412,6 +413,15 @@ impl RelayTask {
             }
             RelayEffect::Tallied(tally) => {
                 let (request, attempt) = (tally.body.request, tally.body.attempt);
+                let required = self
+                    .requests
+                    .get(&request)
+                    .map_or(0, |known| required_votes(known, attempt, tally.body.population));
+                // Too few by chance is no sign of haste; drawn and not heard of is.
+                let (drawn, commits) = (tally.body.drawn.len(), tally.body.commits.len());
+                if drawn >= required && commits < drawn {
+                    self.drawn.handle(DrawnEvent::Late, now());
+                }
                 let tally = (&tally).into();
                 self.hub.tell(request, &WorkEvent::Tally { request, attempt, tally });
             }
@@ -421,7 +431,8 @@ impl RelayTask {
             }
             RelayEffect::Ended { request, ending } => {
                 self.requests.remove(&request);
-                self.drawn.handle(DrawnEvent::Abandon(request), now());
+                let agreed = matches!(ending, Ending::Agreed(_));
+                self.drawn.handle(DrawnEvent::Abandon { request, agreed }, now());
                 let statement = match &ending {
                     Ending::Agreed(agreement) => agreement.into(),
                     Ending::Failed(failure) => failure.into(),

@@ -170,7 +170,7 @@ impl Stage {
             RelayEffect::Receipt(receipt) => self.pool.push(Message::Receipt(receipt)),
             RelayEffect::Tallied(tally) => self.pool.push(Message::Tally(tally)),
             RelayEffect::Ended { request, .. } => {
-                self.drawn.handle(DrawnEvent::Abandon(request), self.now);
+                self.drawn.handle(DrawnEvent::Abandon { request, agreed: false }, self.now);
             }
             _ => {}
         }
