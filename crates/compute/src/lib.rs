@@ -3,7 +3,7 @@
 //! ```text
 //! relay:   received -> drawing -> committing -> revealing -> agreed
 //!              ^          |            |            |    \-> failed
-//!              |          +- too few --+- no quorum-+  (the tally opens the next, wider draw)
+//!              |          +- too few --+- no quorum-+  (the widening opens the next draw)
 //! worker:  offered -> executing -> committed -> revealed
 //! ```
 //!
@@ -11,7 +11,7 @@
 //! - what was persisted comes before what is sent: effects are in that order;
 //! - no worker reveals before the relay has signed which commits count, so nobody can copy;
 //! - every commit that has a receipt stands in its tally, every reveal that has one stands in the
-//!   agreement, over crashes too;
+//!   agreement or in the widening that ended its attempt, over crashes too;
 //! - an agreement has a quorum *and* more than half of those who committed;
 //! - a request ends exactly once.
 //!

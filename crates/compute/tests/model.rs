@@ -939,7 +939,8 @@ fn an_agreement_has_a_majority(model: &Model) -> TestCaseResult {
     Ok(())
 }
 
-/// (c) What has a receipt counts: a commit in its tally, a reveal in its agreement.
+/// (c) What has a receipt counts: a commit in its tally, a reveal in the agreement or the widening of
+/// its attempt.
 fn what_has_a_receipt_counts(model: &Model) -> TestCaseResult {
     for (id, life) in &model.relay.store {
         for receipt in life.receipts.values() {
@@ -963,6 +964,11 @@ fn what_has_a_receipt_counts(model: &Model) -> TestCaseResult {
                         body.agreeing.contains(&statement) || body.dissenting.contains(&statement);
                     prop_assert!(counts, "a reveal has a receipt and is not in the agreement");
                 }
+            }
+            let widening = life.attempts.get(&attempt).and_then(|stored| stored.widening.as_ref());
+            if let Some(widening) = widening {
+                let counts = widening.body.reveals.contains(&statement);
+                prop_assert!(counts, "a reveal has a receipt and is not in the widening");
             }
         }
     }
