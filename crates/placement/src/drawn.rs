@@ -99,14 +99,6 @@ pub enum DrawnEffect {
     Answered {
         /// The answer.
         statement: StatementHash,
-        /// The request.
-        request: RequestId,
-        /// Which draw of it.
-        attempt: Attempt,
-        /// Who answered.
-        worker: NodeId,
-        /// Whether it was drawn.
-        drawn: bool,
     },
     /// An answer does not count.
     Refused {
@@ -306,9 +298,7 @@ impl Drawn {
             return Err(DrawRefusal::OtherRound(open.round));
         }
         let (statement, attempt) = (draw.hash(), open.attempt);
-        let drawn = if let Some((_, drawn)) = open.answers.get(&worker) {
-            *drawn
-        } else {
+        if !open.answers.contains_key(&worker) {
             let (admission, _) = open.roster.member(&worker).ok_or(DrawRefusal::NotOnRoster)?;
             let key = &admission.body.vrf;
             let output = verify_draw(
@@ -323,16 +313,9 @@ impl Drawn {
             .map_err(|_| DrawRefusal::Proof)?;
             let drawn = open.threshold.admits(&output);
             open.answers.insert(worker, (draw, drawn));
-            drawn
-        };
+        }
         let complete = open.answers.len() == open.roster.members().len();
-        self.effects.push_back(DrawnEffect::Answered {
-            statement,
-            request,
-            attempt,
-            worker,
-            drawn,
-        });
+        self.effects.push_back(DrawnEffect::Answered { statement });
         if complete {
             self.conclude(&request);
         }

@@ -291,7 +291,7 @@ impl RelayTask {
             } else if let Some(effect) = self.drawn.next_effect() {
                 match effect {
                     DrawnEffect::Announce(opened) => batch.announced.push(opened),
-                    DrawnEffect::Answered { statement, .. } => {
+                    DrawnEffect::Answered { statement } => {
                         batch.replies.push((statement, Ok(None)));
                     }
                     DrawnEffect::Refused { statement, refusal } => {
